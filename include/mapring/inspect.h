@@ -1,0 +1,85 @@
+/*
+ * Looking at rings from outside: reads only, disturbs nobody, and works on a
+ * ring whose processes are all dead.
+ *
+ * Any thread; does not block.
+ */
+#ifndef MAPRING_INSPECT_H
+#define MAPRING_INSPECT_H
+
+#include <stdint.h>
+
+#include "export.h"
+#include "message.h"
+#include "status.h"
+
+MAPRING_BEGIN
+
+/* Kinds of consumer. */
+enum {
+    MAPRING_RELIABLE = 1 /* gets every message and holds the producer back */
+};
+
+/* How a producer orders its stores before it looks for sleepers. */
+enum {
+    MAPRING_FENCE_FULL = 1,      /* a fence in every publish */
+    MAPRING_FENCE_ASYMMETRIC = 2 /* none: sleepers pay, with membarrier(2) */
+};
+
+/* A snapshot; figures that change while it is taken may be slightly apart from each other. */
+typedef struct mapring_ring_info {
+    uint32_t struct_size; /* set by the caller: sizeof(mapring_ring_info) */
+    uint32_t max_consumers;
+    uint64_t capacity;     /* bytes */
+    uint64_t memory;       /* bytes allocated for the ring in all */
+    uint64_t position;     /* position behind the newest message, in bytes */
+    uint64_t messages;     /* published since the ring was created */
+    uint64_t oldest;       /* sequence number of the oldest message that a new consumer can get */
+    uint64_t epoch;        /* 1 for the first producer, one more for each that took over */
+    uint32_t producer_pid; /* 0: none attached */
+    uint32_t producer_alive;
+    uint32_t consumers; /* attached, dead ones included until somebody needs their slot */
+    uint32_t ended;     /* 1: the producer has ended the stream */
+    uint32_t fence;     /* MAPRING_FENCE_FULL or MAPRING_FENCE_ASYMMETRIC; 0 before the first producer */
+    uint32_t reserved0;
+    char name[MAPRING_NAME_MAX + 8]; /* ends with a zero */
+    uint64_t reserved[4];
+} mapring_ring_info;
+
+typedef struct mapring_consumer_info {
+    uint32_t slot;
+    uint32_t pid;
+    uint32_t alive;
+    uint32_t kind;         /* MAPRING_RELIABLE */
+    uint64_t position;     /* everything before it was released, in bytes */
+    uint64_t lag_bytes;    /* from there to the newest message */
+    uint64_t lag_messages; /* the same in messages */
+    uint64_t reserved[2];
+} mapring_consumer_info;
+
+/*
+ * Describes one ring: `name` is its name, or, when `file` is not NULL, `file` is the path of a file that holds it and
+ * `name` is ignored. Fills `info`, and up to `max` entries of `consumers` (may be NULL when `max` is 0).
+ *
+ * Returns the number of entries filled; MAPRING_INVALID_ARGUMENT, MAPRING_INVALID_OPTIONS (unknown struct_size),
+ * MAPRING_INVALID_NAME; MAPRING_NOT_FOUND, MAPRING_WRONG_KIND, MAPRING_NOT_A_RING, MAPRING_WRONG_VERSION,
+ * MAPRING_TRUNCATED, MAPRING_CORRUPT, MAPRING_UNTRUSTED; MAPRING_PERMISSION, MAPRING_NO_MEMORY, MAPRING_NO_DESCRIPTORS,
+ * MAPRING_SYSTEM_ERROR.
+ */
+MAPRING_API int32_t mapring_stat(const char *name, const char *file, mapring_ring_info *info,
+                                 mapring_consumer_info *consumers, uint32_t max);
+
+/*
+ * Lists the names in use: writes them one behind the other, each ended by a
+ * zero, into `names` of `size` bytes, and the bytes that all of them need into `*needed`. A name that does not fit is
+ * left out: when `*needed` is larger than `size`, call again with more. Names that mapring_stat() cannot read are
+ * listed too. `names` may be NULL when `size` is 0.
+ *
+ * Returns how many names were written; MAPRING_INVALID_ARGUMENT, MAPRING_UNTRUSTED, MAPRING_PERMISSION,
+ * MAPRING_NO_MEMORY, MAPRING_NO_DESCRIPTORS, MAPRING_UNSUPPORTED, MAPRING_SYSTEM_ERROR.
+ */
+MAPRING_API int32_t mapring_list(char *names, uint64_t size, uint64_t *needed);
+
+MAPRING_END
+
+#endif

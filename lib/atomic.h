@@ -1,0 +1,128 @@
+/*
+ * Every access to memory that processes share.
+ *
+ * The only file that includes libatomic_ops, so that a model checker can stand
+ * in its place: it defines MAPRING_ATOMIC_BACKEND as the header to use instead.
+ *
+ * Shared words have types of their own, so that a plain access to one does not
+ * compile by accident. Orderings are those of C11. A comment beside each use
+ * with an ordering names its partner.
+ */
+#ifndef MAPRING_LIB_ATOMIC_H
+#define MAPRING_LIB_ATOMIC_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef struct shared64 {
+    uint64_t word;
+} shared64;
+
+typedef struct shared32 {
+    uint32_t word;
+} shared32;
+
+#if defined(MAPRING_ATOMIC_BACKEND)
+#include MAPRING_ATOMIC_BACKEND
+#else
+
+#define AO_REQUIRE_CAS
+#include <atomic_ops.h>
+
+static_assert(sizeof(AO_t) == 8, "AO_t holds a 64-bit word");
+static_assert(sizeof(unsigned int) == 4, "AO_int_* work on 32-bit words");
+
+/* libatomic_ops wants its own word types; the words are the same. A read-only mapping is only ever loaded from. */
+static inline volatile AO_t *ao64(const shared64 *shared)
+{
+    return (volatile AO_t *)(uintptr_t)&shared->word;
+}
+
+static inline volatile unsigned int *ao32(const shared32 *shared)
+{
+    return (volatile unsigned int *)(uintptr_t)&shared->word;
+}
+
+static inline uint64_t load64_relaxed(const shared64 *shared)
+{
+    return AO_load(ao64(shared));
+}
+
+static inline uint64_t load64_acquire(const shared64 *shared)
+{
+    return AO_load_acquire(ao64(shared));
+}
+
+static inline void store64_relaxed(shared64 *shared, uint64_t value)
+{
+    AO_store(ao64(shared), (AO_t)value);
+}
+
+static inline void store64_release(shared64 *shared, uint64_t value)
+{
+    AO_store_release(ao64(shared), (AO_t)value);
+}
+
+/* Set or clear bits in one step. Not full fences, and nothing relies on them for order. */
+static inline void or64(shared64 *shared, uint64_t bits)
+{
+    AO_or_full(ao64(shared), (AO_t)bits);
+}
+
+static inline void and64(shared64 *shared, uint64_t bits)
+{
+    AO_and_full(ao64(shared), (AO_t)bits);
+}
+
+static inline uint32_t load32_acquire(const shared32 *shared)
+{
+    return AO_int_load_acquire(ao32(shared));
+}
+
+/* Acquire and release; not a full fence. Returns the value before. */
+static inline uint32_t fetch_add32(shared32 *shared, uint32_t value)
+{
+    return AO_int_fetch_and_add_full(ao32(shared), value);
+}
+
+static inline void fence_acquire(void)
+{
+    AO_nop_read();
+}
+
+static inline void fence_release(void)
+{
+    AO_nop_write();
+}
+
+static inline void fence_full(void)
+{
+    AO_nop_full();
+}
+
+/* A pause of a few nanoseconds in a loop that waits for another processor. */
+static inline void spin_pause(void)
+{
+#if defined(__x86_64__)
+    __asm__ __volatile__("pause");
+#elif defined(__aarch64__)
+    __asm__ __volatile__("isb");
+#endif
+}
+
+/* Payload bytes, which are not atomic: into and out of the ring. */
+static inline void copy_to_shared(void *shared, const void *bytes, uint64_t length)
+{
+    memcpy(shared, bytes, (size_t)length);
+}
+
+static inline void copy_from_shared(void *bytes, const void *shared, uint64_t length)
+{
+    memcpy(bytes, shared, (size_t)length);
+}
+
+#endif
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * What lies where in a ring: format version 1.
+ *
+ *   identity   64 KiB   written once by the creator, then read-only for all
+ *   stream     4 KiB of producer lines and index, then the data; written by the producer alone
+ *   readers    on the next 64 KiB boundary: two bells, then a slot for each consumer; written by all
+ *
+ * The regions start on 64 KiB boundaries, which every system can map with
+ * rights of their own. Only the used part of each gets memory. No pointer is
+ * stored: positions count bytes from the ring's first on, and position p lies at
+ * offset p % capacity of the data. Words written by different processes never share a
+ * block of 128 bytes, save words that several processes write themselves.
+ */
+#ifndef MAPRING_LIB_LAYOUT_H
+#define MAPRING_LIB_LAYOUT_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "atomic.h"
+
+static_assert(sizeof(void *) == 8, "64-bit targets only");
+#if defined(__BYTE_ORDER__)
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little-endian targets only");
+#endif
+
+#define REGION_ALIGNMENT 65536u
+#define BLOCK_SIZE 128u
+
+#define CAPACITY_MIN 4096u
+#define CAPACITY_MAX ((uint64_t)1 << 34)
+#define CAPACITY_DEFAULT ((uint64_t)8 << 20)
+#define SLOTS_MAX 1024u
+#define SLOTS_DEFAULT 64u
+
+/* A position or cursor that is none. Positions are multiples of 8 and never get near it. */
+#define NO_POSITION UINT64_MAX
+
+/* Identity. */
+
+#define IDENTITY_MAGIC 0x31474e495250414dull /* "MAPRING1" */
+
+enum segment_kind {
+    KIND_RING = 1,
+    KIND_RING_IN_FILE = 2 /* Linux: a name whose ring lies in a file elsewhere (linux/segment.c) */
+};
+
+enum backing { BACKING_MEMORY = 0, BACKING_FILE = 1 };
+
+struct identity {
+    shared64 magic; /* stored last: while it is 0 the segment is being made */
+    uint32_t kind;
+    uint32_t format_version;
+    uint64_t segment_size;
+    uint64_t capacity;
+    uint64_t stream_offset;
+    uint64_t readers_offset;
+    uint32_t slot_count;
+    uint32_t backing;
+    uint64_t ring_id[2]; /* random: no other ring has it */
+    uint64_t first_position;
+    uint64_t created_ns; /* UTC since 1970 */
+    uint64_t reserved[4];
+    char name[256]; /* ends with a zero */
+};
+
+static_assert(offsetof(struct identity, magic) == 0, "format 1");
+static_assert(offsetof(struct identity, kind) == 8, "format 1");
+static_assert(offsetof(struct identity, format_version) == 12, "format 1");
+static_assert(offsetof(struct identity, segment_size) == 16, "format 1");
+static_assert(offsetof(struct identity, capacity) == 24, "format 1");
+static_assert(offsetof(struct identity, stream_offset) == 32, "format 1");
+static_assert(offsetof(struct identity, readers_offset) == 40, "format 1");
+static_assert(offsetof(struct identity, slot_count) == 48, "format 1");
+static_assert(offsetof(struct identity, backing) == 52, "format 1");
+static_assert(offsetof(struct identity, ring_id) == 56, "format 1");
+static_assert(offsetof(struct identity, first_position) == 72, "format 1");
+static_assert(offsetof(struct identity, created_ns) == 80, "format 1");
+static_assert(offsetof(struct identity, name) == 120, "format 1");
+static_assert(sizeof(struct identity) == 376, "format 1");
+
+/* Stream. */
+
+/*
+ * The head of a record, and its commit word: 0 until the record is committed.
+ * The payload follows, padded to 8 bytes. A record never wraps: a padding record fills the end of the data. The header
+ * after the newest record is always 0.
+ */
+#define HEADER_SIZE 8u
+#define HEADER_COMMITTED ((uint64_t)1 << 31)
+#define HEADER_PADDING ((uint64_t)1 << 30)
+#define HEADER_LENGTH_MASK (HEADER_PADDING - 1)
+#define HEADER_TAG_SHIFT 32
+
+#define MESSAGE_LENGTH_MAX (((uint64_t)1 << 30) - 8)
+
+/* The data is cut into strides; the index has an entry for each: the first record that starts in it. */
+#define STRIDE_COUNT 64u
+
+struct index_entry {
+    shared64 position; /* of the record's header; NO_POSITION: none */
+    shared64 sequence; /* of the first message at or after the position */
+    shared64 time_ns;  /* UTC since 1970, when the claim was made */
+    shared64 reserved;
+};
+
+struct stream {
+    /* Line 0: the limits of overwriting (DESIGN P3). */
+    shared64 frontier; /* everything below frontier - capacity may be overwritten from now on */
+    shared64 acted;    /* the last frontier that was confirmed, and is acted on */
+    uint8_t unused0[BLOCK_SIZE - 16];
+
+    /* Line 1: the producer itself. */
+    shared64 epoch;
+    shared64 end;          /* the position at which the stream ended; NO_POSITION while it goes on */
+    shared64 fence;        /* MAPRING_FENCE_FULL, MAPRING_FENCE_ASYMMETRIC; 0 before the first producer */
+    shared64 producer_pid; /* 0: detached in good order */
+    uint8_t unused1[BLOCK_SIZE - 32];
+
+    uint8_t unused2[2048 - 2 * BLOCK_SIZE];
+
+    struct index_entry index[STRIDE_COUNT];
+};
+
+#define STREAM_HEAD_SIZE 4096u
+
+static_assert(offsetof(struct stream, frontier) == 0, "format 1");
+static_assert(offsetof(struct stream, acted) == 8, "format 1");
+static_assert(offsetof(struct stream, epoch) == 128, "format 1");
+static_assert(offsetof(struct stream, end) == 136, "format 1");
+static_assert(offsetof(struct stream, fence) == 144, "format 1");
+static_assert(offsetof(struct stream, producer_pid) == 152, "format 1");
+static_assert(offsetof(struct stream, index) == 2048, "format 1");
+static_assert(sizeof(struct stream) == STREAM_HEAD_SIZE, "format 1");
+
+/* Readers. */
+
+/*
+ * Where one side sleeps and the other wakes it (DESIGN P5; wait.c). Sleepers
+ * raise their bit; the bell is rung by lowering the bits, then changing the doorbell.
+ */
+struct bell {
+    shared64 sleepers; /* bit n % 63: sleeper n; bit 63: some sleeper needs fences */
+    uint8_t unused0[BLOCK_SIZE - 8];
+    shared32 doorbell;
+    uint8_t unused1[BLOCK_SIZE - 4];
+};
+
+#define SLEEPERS_WANT_FENCES ((uint64_t)1 << 63)
+
+struct slot {
+    /* Line 0: written by the consumer that holds the slot, or by who holds its lock. */
+    shared64 cursor;   /* everything before it is released; NO_POSITION: holds nobody back */
+    shared64 sequence; /* of the message at the cursor */
+    shared64 state;    /* 0: free; else SLOT_* flags and kind, and the process id in the high 32 bits */
+    uint8_t unused0[BLOCK_SIZE - 24];
+};
+
+#define SLOT_KIND_MASK ((uint64_t)0xff)
+#define SLOT_FENCES ((uint64_t)1 << 8) /* its consumer fences between storing the cursor and looking for sleepers */
+#define SLOT_PID_SHIFT 32
+
+struct readers {
+    struct bell news; /* consumers sleep here until something is published */
+    struct bell room; /* the producer sleeps here until something is released, or somebody joins or leaves */
+    struct slot slots[];
+};
+
+static_assert(sizeof(struct bell) == 2 * BLOCK_SIZE, "format 1");
+static_assert(offsetof(struct bell, doorbell) == BLOCK_SIZE, "format 1");
+static_assert(sizeof(struct slot) == BLOCK_SIZE, "format 1");
+static_assert(offsetof(struct slot, sequence) == 8, "format 1");
+static_assert(offsetof(struct slot, state) == 16, "format 1");
+static_assert(offsetof(struct readers, room) == 2 * BLOCK_SIZE, "format 1");
+static_assert(offsetof(struct readers, slots) == 4 * BLOCK_SIZE, "format 1");
+
+/* The sizes of a ring, copied to private memory and checked once; never read from the segment again. */
+struct geometry {
+    uint64_t capacity;
+    uint32_t slot_count;
+    uint32_t backing;
+    uint64_t stream_offset;
+    uint64_t stream_size;
+    uint64_t readers_offset;
+    uint64_t readers_size;
+    uint64_t segment_size;
+    uint64_t first_position;
+    uint64_t ring_id[2];
+};
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * Clocks, fences across processes, random words, the process.
+ */
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <mapring/mapring.h>
+
+#include "linux.h"
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t platform_clock_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t platform_time_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
+}
+
+uint32_t platform_process_id(void)
+{
+    return (uint32_t)getpid();
+}
+
+bool platform_heavy_fence_register(void)
+{
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
+bool platform_heavy_fence(void)
+{
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0)
+        return true;
+    fence_full();
+    return false;
+}
+
+int32_t platform_random(uint64_t words[2])
+{
+    for (;;) {
+        ssize_t got = getrandom(words, 16, 0);
+        if (got == 16)
+            return MAPRING_OK;
+        if (got < 0 && errno != EINTR)
+            return linux_status(errno);
+    }
+}

@@ -1,0 +1,127 @@
+/*
+ * What a ring needs of the operating system: the whole of it. One
+ * implementation in linux/, one in windows/.
+ *
+ * Functions that can fail return a status of <mapring/status.h>.
+ */
+#ifndef MAPRING_LIB_PLATFORM_H
+#define MAPRING_LIB_PLATFORM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomic.h"
+
+/* Segments: named blocks of shared memory (linux/segment.c, windows/segment.c). */
+
+/* A handle to a segment. Each has an identity of its own for locks, also within one process. */
+struct platform_segment;
+
+/* A part of a segment that is really used, and so gets its space when the segment is created. */
+struct platform_extent {
+    uint64_t offset;
+    uint64_t size;
+};
+
+enum platform_access {
+    PLATFORM_ATTACH, /* read and write; keeps the name alive; takes a name that only the dead held as not found */
+    PLATFORM_OBSERVE /* read only; leaves names and locks as they are */
+};
+
+/*
+ * Makes a segment of `size` bytes, zeroed, with space for the extents, in the
+ * file at path `file` if that is not NULL. Nobody can use it before
+ * platform_segment_publish(): on Linux it has no name yet; on Windows the name is taken, and what makes
+ * the contents valid is stored last. Closing it unpublished leaves nothing behind.
+ * MAPRING_EXISTS if the file (on Windows, or the name) is there already.
+ */
+int32_t platform_segment_create(const char *name, const char *file, uint64_t size,
+                                const struct platform_extent *extents, uint32_t count, struct platform_segment **out);
+
+/* Gives a created segment its name. MAPRING_EXISTS if another came first; the caller then closes its own. */
+int32_t platform_segment_publish(struct platform_segment *segment);
+
+/*
+ * Opens the segment of that name; or, if `file` is not NULL, the one in that file, and
+ * with PLATFORM_ATTACH gives it the name (MAPRING_EXISTS if the name is in use). `name` is NULL only to
+ * observe a file. Whether the contents make sense is for the caller to see.
+ */
+int32_t platform_segment_open(const char *name, const char *file, enum platform_access access,
+                              struct platform_segment **out);
+
+/* Releases the handle, its locks, and with the last handle the name (a file stays). Views stay until unmapped. NULL is
+ * allowed. In a child of fork() it only frees the child's copies. */
+void platform_segment_close(struct platform_segment *segment);
+
+/* Whether this is still the process that opened the handle, and not a child of fork(). */
+bool platform_segment_is_ours(const struct platform_segment *segment);
+
+/* The size in bytes at this moment (Windows: rounded up to pages), and the bytes of memory or disk allocated to it. */
+uint64_t platform_segment_size(const struct platform_segment *segment);
+uint64_t platform_segment_allocated(const struct platform_segment *segment);
+
+/* Maps part of a segment; `offset` is a multiple of 64 KiB. Not inherited by children of fork(). */
+int32_t platform_map(const struct platform_segment *segment, uint64_t offset, uint64_t size, bool writable,
+                     void **address);
+void platform_unmap(void *address, uint64_t size);
+
+/* Waits until a segment of that name may have appeared, the deadline passed, or a moment (at most 0.1 s) is over. */
+void platform_segment_await(const char *name, uint64_t deadline_ns);
+
+/* Calls `each` with every name in use until it returns something other than MAPRING_OK, and returns that. */
+int32_t platform_segment_list(int32_t (*each)(void *context, const char *name), void *context);
+
+/* Liveness: locks that die with their holder (linux/liveness.c, windows/liveness.c). */
+
+/* Takes lock `number` of the segment for as long as the handle lives. Returns 1 if taken, 0 if somebody else holds it,
+ * or a status. */
+int32_t platform_lock(struct platform_segment *segment, uint32_t number);
+void platform_unlock(struct platform_segment *segment, uint32_t number);
+
+/* Whether somebody other than this handle holds the lock: 1, 0 or a status. */
+int32_t platform_lock_held(struct platform_segment *segment, uint32_t number);
+
+/* The process, for people to read. */
+uint32_t platform_process_id(void);
+
+/* Parking (linux/park.c, windows/park.c). */
+
+/*
+ * Sleepers are numbered: 0 is the producer, 1 + slot a consumer. In a word of
+ * sleepers, sleeper n is bit n % PLATFORM_SLEEPER_BITS.
+ */
+#define PLATFORM_SLEEPER_BITS 63
+
+/* What one handle needs to sleep and to wake others. */
+struct platform_parking;
+
+/* `ring_id` is the same for all handles of one ring and for no other ring. `self` is the number of the sleeper that
+ * this handle is, which is its own by a lock. */
+int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, struct platform_parking **out);
+void platform_parking_close(struct platform_parking *parking);
+
+/* Sleeps while the doorbell reads `remembered`, until woken or the deadline. May return early. */
+void platform_park(struct platform_parking *parking, const shared32 *doorbell, uint32_t remembered,
+                   uint64_t deadline_ns);
+
+/* Wakes those of sleepers `first` to `last` whose bit is set in `sleepers` and who sleep on this doorbell, which the
+ * caller has changed. May wake more. */
+void platform_wake(struct platform_parking *parking, const shared32 *doorbell, uint64_t sleepers, uint32_t first,
+                   uint32_t last);
+
+/* Time, fences, chance (linux/system.c, windows/system.c). */
+
+/* Nanoseconds of a clock that only runs forward, the same for all processes; and UTC since 1970. */
+uint64_t platform_clock_ns(void);
+uint64_t platform_time_ns(void);
+
+/* Registers this process, so that heavy fences of other processes reach it. False if the system has no such thing:
+ * then this process must fence for itself. */
+bool platform_heavy_fence_register(void);
+
+/* A full fence here and in every registered process that runs. False if it was a full fence here only. */
+bool platform_heavy_fence(void);
+
+int32_t platform_random(uint64_t words[2]);
+
+#endif

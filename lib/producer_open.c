@@ -1,0 +1,290 @@
+/*
+ * The producer's life outside publishing: creation, takeover (DESIGN P8), the
+ * end of the stream, and waiting for consumers.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <mapring/mapring.h>
+
+#include "index.h"
+#include "options.h"
+#include "producer.h"
+#include "record.h"
+#include "validate.h"
+
+/* Opening. */
+
+static bool consumers_fence(void *context)
+{
+    const struct mapring_producer *producer = context;
+    const struct ring *ring = &producer->ring;
+    for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
+        /* Pairs with the release store of the state in consumer.c: who announces fences has fenced. */
+        uint64_t state = load64_acquire(&ring->readers->slots[i].state);
+        if (state != 0 && (state & SLOT_FENCES) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Finds where the stream stands, as its last producer left it. An uncommitted claim or run was never visible, and is
+ * not seen here either. */
+static int32_t take_over(struct mapring_producer *producer)
+{
+    struct ring *ring = &producer->ring;
+    struct stream *stream = ring->stream;
+    uint64_t capacity = ring->geometry.capacity;
+
+    /* What the last producer stored came with the lock that it died or closed with. It announced a frontier that it
+     * perhaps never acted on. */
+    uint64_t acted = load64_relaxed(&stream->acted);
+    store64_relaxed(&stream->frontier, acted);
+    struct mark mark;
+    if (acted % 8 != 0 || acted >= NO_POSITION - 2 * CAPACITY_MAX || !index_newest(ring, acted, &mark))
+        return MAPRING_CORRUPT;
+    producer->indexed_end = stride_end(mark.position, capacity);
+    int32_t status = walk_to_newest(ring, &mark);
+    if (status < 0)
+        return status;
+
+    producer->acted = acted;
+    producer->position = mark.position;
+    producer->sequence = mark.sequence;
+    store64_relaxed(&stream->end, NO_POSITION);
+    store64_relaxed(&stream->epoch, load64_relaxed(&stream->epoch) + 1);
+    store64_relaxed(&stream->producer_pid, platform_process_id());
+    return MAPRING_OK;
+}
+
+static void choose_fence(struct mapring_producer *producer)
+{
+    struct ring *ring = &producer->ring;
+    bool reached = platform_heavy_fence_register();
+    bool wanted = (load64_relaxed(producer->sleepers) & SLEEPERS_WANT_FENCES) != 0;
+    producer->fences = !reached || wanted;
+    producer->no_sleepers = wanted ? SLEEPERS_WANT_FENCES : 0;
+    /* Before the first publish. Pairs with producer_fences() in consumer.c. */
+    store64_release(&ring->stream->fence, producer->fences ? MAPRING_FENCE_FULL : MAPRING_FENCE_ASYMMETRIC);
+}
+
+/* The ring is mapped and its producer's lock is ours. */
+static int32_t start(struct mapring_producer *producer)
+{
+    struct ring *ring = &producer->ring;
+    producer->data = ring->data;
+    producer->mask = ring->geometry.capacity - 1;
+    producer->sleepers = &ring->readers->news.sleepers;
+    producer->sleeper = (struct sleeper){
+        .bell = &ring->readers->room,
+        .number = PRODUCER_NUMBER,
+        .peer_fences = consumers_fence,
+        .context = producer,
+    };
+    int32_t status = platform_parking_open(ring->geometry.ring_id, PRODUCER_NUMBER, &producer->sleeper.parking);
+    if (status < 0)
+        return status;
+    status = take_over(producer);
+    if (status < 0)
+        return status;
+    choose_fence(producer);
+    /* Consumers that slept while there was no producer look again. */
+    ring_consumers(producer);
+    return MAPRING_OK;
+}
+
+/* Whether the ring that was opened by its name is the one in this file. */
+static bool lies_in_file(const struct ring *ring, const char *file)
+{
+    struct ring other;
+    if (ring_open(NULL, file, ROLE_OBSERVER, &other, NULL) < 0)
+        return false;
+    bool same = memcmp(ring->geometry.ring_id, other.geometry.ring_id, sizeof ring->geometry.ring_id) == 0;
+    ring_close(&other);
+    return same;
+}
+
+static int32_t open_existing(const char *name, const char *file, const struct mapring_producer_options *options,
+                             struct ring *ring)
+{
+    int32_t status = ring_open(name, file, ROLE_PRODUCER, ring, NULL);
+    if (status < 0)
+        return status;
+    const struct geometry *geometry = &ring->geometry;
+    if ((options->capacity != 0 && options->capacity != geometry->capacity) ||
+        (options->max_consumers != 0 && options->max_consumers != geometry->slot_count) ||
+        (options->file != NULL && !lies_in_file(ring, options->file)))
+        status = MAPRING_WRONG_GEOMETRY;
+    if (status == MAPRING_OK) {
+        status = platform_lock(ring->segment, PRODUCER_NUMBER);
+        if (status == 0)
+            status = MAPRING_PRODUCER_EXISTS;
+    }
+    if (status < 0)
+        ring_close(ring);
+    return status < 0 ? status : MAPRING_OK;
+}
+
+static int32_t create_new(const char *name, const struct mapring_producer_options *options, struct ring *ring)
+{
+    uint64_t capacity = options->capacity != 0 ? options->capacity : CAPACITY_DEFAULT;
+    uint32_t slot_count = options->max_consumers != 0 ? options->max_consumers : SLOTS_DEFAULT;
+    int32_t status = ring_create(name, options->file, capacity, slot_count, options->first_position, ring);
+    if (status == MAPRING_OK) {
+        status = ring_publish(ring);
+        if (status < 0)
+            ring_close(ring);
+    }
+    return status;
+}
+
+/* Others may create, leave and clear away the same name at any moment; each round starts from what is there. */
+#define OPEN_ROUNDS 1000
+
+/* Returns 0 if the ring was created, 1 if it existed, or a status. */
+static int32_t open_or_create(const char *name, const struct mapring_producer_options *options, struct ring *ring)
+{
+    int32_t status = MAPRING_SYSTEM_ERROR;
+    for (int round = 0; round < OPEN_ROUNDS; round++) {
+        status = open_existing(name, NULL, options, ring);
+        if (status == MAPRING_NOT_FOUND && options->file != NULL)
+            status = open_existing(name, options->file, options, ring);
+        if (status == MAPRING_EXISTS)
+            continue; /* the file is there, and somebody has given it the name meanwhile */
+        if (options->mode == MAPRING_CREATE_NEW &&
+            (status == MAPRING_OK || status == MAPRING_PRODUCER_EXISTS || status == MAPRING_WRONG_GEOMETRY)) {
+            ring_close(ring);
+            return MAPRING_EXISTS;
+        }
+        if (status == MAPRING_OK)
+            return 1;
+        if (status != MAPRING_NOT_FOUND || options->mode == MAPRING_OPEN_EXISTING)
+            return status;
+
+        status = create_new(name, options, ring);
+        if (status != MAPRING_EXISTS)
+            return status;
+    }
+    return status;
+}
+
+static int32_t check_options(const struct mapring_producer_options *options)
+{
+    if (options->struct_size != sizeof *options || options->mode > MAPRING_OPEN_EXISTING || options->reserved0 != 0 ||
+        !all_zero(options->reserved, sizeof options->reserved))
+        return MAPRING_INVALID_OPTIONS;
+    if (options->capacity != 0 && validate_capacity(options->capacity) < 0)
+        return MAPRING_INVALID_CAPACITY;
+    if (options->max_consumers > SLOTS_MAX || options->first_position % 8 != 0 ||
+        options->first_position > UINT64_MAX / 2 || (options->file != NULL && options->file[0] == 0))
+        return MAPRING_INVALID_ARGUMENT;
+    return MAPRING_OK;
+}
+
+int32_t mapring_producer_open(const char *name, const mapring_producer_options *options, mapring_producer **producer)
+{
+    static const mapring_producer_options defaults = {.struct_size = sizeof defaults};
+    if (producer == NULL)
+        return MAPRING_INVALID_ARGUMENT;
+    if (options == NULL)
+        options = &defaults;
+    int32_t status = check_options(options);
+    if (status == MAPRING_OK)
+        status = validate_name(name);
+    if (status < 0)
+        return status;
+
+    struct mapring_producer *opened = calloc(1, sizeof *opened);
+    if (opened == NULL)
+        return MAPRING_NO_MEMORY;
+    int32_t existed = open_or_create(name, options, &opened->ring);
+    status = existed < 0 ? existed : start(opened);
+    if (status < 0) {
+        platform_parking_close(opened->sleeper.parking);
+        ring_close(&opened->ring);
+        free(opened);
+        return status;
+    }
+    *producer = opened;
+    return existed;
+}
+
+/* Ending and closing. */
+
+int32_t mapring_end(mapring_producer *producer)
+{
+    if (producer == NULL)
+        return MAPRING_INVALID_ARGUMENT;
+    if (producer->claim_open)
+        return MAPRING_CLAIM_OPEN;
+    if (producer->ended)
+        return MAPRING_OK;
+    end_run(producer);
+    producer->ended = true;
+    producer->limit = 0;
+    /* Pairs with the acquire load in consumer.c: who reads the end sees every message before it. */
+    store64_release(&producer->ring.stream->end, producer->position);
+    if (producer->fences)
+        fence_full();
+    ring_consumers(producer);
+    return MAPRING_OK;
+}
+
+void mapring_producer_close(mapring_producer *producer)
+{
+    if (producer == NULL)
+        return;
+    if (producer->ring.segment != NULL && platform_segment_is_ours(producer->ring.segment)) {
+        end_run(producer);
+        store64_relaxed(&producer->ring.stream->producer_pid, 0);
+        platform_unlock(producer->ring.segment, PRODUCER_NUMBER);
+        ring_consumers(producer);
+    }
+    platform_parking_close(producer->sleeper.parking);
+    ring_close(&producer->ring);
+    free(producer);
+}
+
+/* Waiting for consumers. */
+
+static uint32_t count_consumers(const struct ring *ring)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < ring->geometry.slot_count; i++)
+        count += load64_relaxed(&ring->readers->slots[i].state) != 0;
+    return count;
+}
+
+static bool enough_consumers(void *context)
+{
+    struct mapring_producer *producer = context;
+    return count_consumers(&producer->ring) >= producer->wanted_consumers &&
+           (reclaim_dead(producer) == 0 || count_consumers(&producer->ring) >= producer->wanted_consumers);
+}
+
+int32_t mapring_wait_consumers(mapring_producer *producer, uint32_t count, int64_t timeout_ns)
+{
+    if (producer == NULL || timeout_ns < 0 || count > producer->ring.geometry.slot_count)
+        return MAPRING_INVALID_ARGUMENT;
+    end_run(producer);
+    producer->wanted_consumers = count;
+    return wait_for_readers(producer, enough_consumers, timeout_ns);
+}
+
+static bool is_drained(void *context)
+{
+    struct mapring_producer *producer = context;
+    const struct ring *ring = &producer->ring;
+    for (uint32_t i = 0; i < ring->geometry.slot_count; i++)
+        if (load64_relaxed(&ring->readers->slots[i].cursor) < producer->position)
+            return false;
+    return true;
+}
+
+int32_t mapring_drain(mapring_producer *producer, int64_t timeout_ns)
+{
+    if (producer == NULL || timeout_ns < 0)
+        return MAPRING_INVALID_ARGUMENT;
+    end_run(producer);
+    return wait_for_readers(producer, is_drained, timeout_ns);
+}

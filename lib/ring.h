@@ -1,0 +1,48 @@
+/*
+ * A ring as one handle sees it: the segment, found sound, and its regions mapped.
+ */
+#ifndef MAPRING_LIB_RING_H
+#define MAPRING_LIB_RING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "layout.h"
+#include "platform.h"
+
+enum ring_role { ROLE_PRODUCER, ROLE_CONSUMER, ROLE_OBSERVER };
+
+struct ring {
+    struct platform_segment *segment;
+    struct geometry geometry;
+    struct stream *stream;   /* read-only unless the role is ROLE_PRODUCER */
+    uint8_t *data;           /* behind *stream */
+    struct readers *readers; /* read-only for ROLE_OBSERVER */
+};
+
+/* The locks of a ring (DESIGN P7). They are numbered as sleepers are. */
+#define PRODUCER_NUMBER 0u
+#define SLOT_NUMBER(slot) (1u + (slot))
+
+/*
+ * Creates a ring of this geometry, with the producer's lock taken; nobody else sees it before ring_publish(). The
+ * geometry's backing, first_position and ring_id are filled in.
+ */
+int32_t ring_create(const char *name, const char *file, uint64_t capacity, uint32_t slot_count, uint64_t first_position,
+                    struct ring *ring);
+int32_t ring_publish(struct ring *ring);
+
+/* Opens a ring by name, or by `file` if that is not NULL; see platform_segment_open(). `name` may be NULL for an
+ * observer of a file. If `identity` is not NULL it gets a private copy. */
+int32_t ring_open(const char *name, const char *file, enum ring_role role, struct ring *ring,
+                  struct identity *identity);
+
+/* Unmaps and releases; nothing for a ring that is all zeros. In a child of fork() it frees the child's copies only. */
+void ring_close(struct ring *ring);
+
+static inline const shared64 *ring_header(const struct ring *ring, uint64_t position)
+{
+    return (const shared64 *)(const void *)(ring->data + (position & (ring->geometry.capacity - 1)));
+}
+
+#endif

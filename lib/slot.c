@@ -1,0 +1,72 @@
+#include "slot.h"
+
+#include <mapring/mapring.h>
+
+#include "record.h"
+
+/* A producer that laps the joiner this often goes at a speed at which nobody can follow; another call may be luckier.
+ */
+#define JOIN_ROUNDS 10000
+
+/* The lock comes first: what a dead holder left is then ours to overwrite. */
+static int32_t lock_free_slot(struct ring *ring, uint32_t *slot)
+{
+    for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
+        int32_t taken = platform_lock(ring->segment, SLOT_NUMBER(i));
+        if (taken < 0)
+            return taken;
+        if (taken == 1) {
+            *slot = i;
+            return MAPRING_OK;
+        }
+    }
+    return MAPRING_NO_SLOT;
+}
+
+static int32_t place_cursor(struct ring *ring, bool newest, struct slot *slot, struct mark *mark)
+{
+    const struct stream *stream = ring->stream;
+    for (int round = 0; round < JOIN_ROUNDS; round++) {
+        uint64_t frontier = load64_relaxed(&stream->frontier);
+        if (!(newest ? index_newest : index_oldest)(ring, frontier, mark))
+            continue;
+        store64_relaxed(&slot->sequence, mark->sequence);
+        store64_relaxed(&slot->cursor, mark->position);
+        /* Pairs with the fence in advance_frontier(): either the producer sees our cursor and goes no further, or we
+         * see its frontier. */
+        fence_full();
+        frontier = load64_relaxed(&stream->frontier);
+        if (mark->position >= overwritten_below(frontier, ring->geometry.capacity))
+            return MAPRING_OK;
+    }
+    return MAPRING_CORRUPT;
+}
+
+int32_t slot_join(struct ring *ring, bool newest, uint32_t *number, struct mark *mark)
+{
+    int32_t status = lock_free_slot(ring, number);
+    if (status < 0)
+        return status;
+    struct slot *slot = &ring->readers->slots[*number];
+    store64_relaxed(&slot->cursor, NO_POSITION);
+    status = place_cursor(ring, newest, slot, mark);
+    if (status < 0)
+        slot_leave(ring, *number);
+    return status;
+}
+
+void slot_announce(struct slot *slot, bool fences)
+{
+    uint64_t state = (uint64_t)platform_process_id() << SLOT_PID_SHIFT | MAPRING_RELIABLE;
+    /* Pairs with the acquire load in consumers_fence(). */
+    store64_release(&slot->state, fences ? state | SLOT_FENCES : state);
+}
+
+void slot_leave(struct ring *ring, uint32_t number)
+{
+    struct slot *slot = &ring->readers->slots[number];
+    /* Pairs with the acquire load in least_cursor(): our reads are over. */
+    store64_release(&slot->cursor, NO_POSITION);
+    store64_relaxed(&slot->state, 0);
+    platform_unlock(ring->segment, SLOT_NUMBER(number));
+}

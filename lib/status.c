@@ -1,0 +1,89 @@
+#include <mapring/mapring.h>
+
+#include <stddef.h>
+
+#include "layout.h"
+
+struct status_words {
+    int32_t status;
+    const char *name;
+    const char *text;
+};
+
+#define STATUS(status, text)                                                                                           \
+    {                                                                                                                  \
+        status, #status, text                                                                                          \
+    }
+
+static const struct status_words statuses[] = {
+    STATUS(MAPRING_OK, "Success."),
+    STATUS(MAPRING_INVALID_ARGUMENT, "An argument is out of its range or missing; see the header for what is allowed."),
+    STATUS(MAPRING_INVALID_OPTIONS,
+           "The options have an unknown struct_size, an unknown mode or a reserved field that is not zero; zero the "
+           "struct and set struct_size to its sizeof."),
+    STATUS(MAPRING_INVALID_NAME, "The name is not 1 to 200 bytes of UTF-8 without '/', '\\' and control characters, or "
+                                 "starts with '.'; choose another."),
+    STATUS(MAPRING_INVALID_CAPACITY, "The capacity is not a power of two from 4 KiB to 16 GiB; choose one that is."),
+    STATUS(MAPRING_MESSAGE_TOO_LARGE,
+           "The message is longer than a quarter of the ring's capacity, than 1 GiB, or than "
+           "was claimed; use a larger ring or split it."),
+    STATUS(MAPRING_BUFFER_TOO_SMALL, "The next message does not fit into the buffer; it was left in the ring, and its "
+                                     "length was returned."),
+    STATUS(MAPRING_CLAIM_OPEN, "A claim is still open; commit or abandon it first."),
+    STATUS(MAPRING_NO_CLAIM, "There is no claim to commit or abandon; claim first."),
+    STATUS(MAPRING_NOT_READ, "More messages were to be released than were read in place; nothing was released."),
+    STATUS(MAPRING_UNRELEASED, "Messages read in place are still held; release them before receiving copies."),
+    STATUS(MAPRING_FULL, "The ring is full of messages that consumers still hold; wait longer, or see who lags."),
+    STATUS(MAPRING_TIMEOUT, "The time passed before it happened; wait longer, or see what the other side does."),
+    STATUS(MAPRING_STREAM_ENDED, "The producer has ended the stream."),
+    STATUS(MAPRING_NO_PRODUCER, "The ring has no producer at this time: it died or closed without ending the stream; "
+                                "read again to wait for the next."),
+    STATUS(MAPRING_PRODUCER_EXISTS, "The ring has a living producer; stop that one first, or use another name."),
+    STATUS(MAPRING_NO_SLOT, "The ring has as many consumers as it was made for; end one, or make it with more slots."),
+    STATUS(MAPRING_NOT_FOUND,
+           "There is no such ring, or no such folder for its file; start the producer, or wait for it."),
+    STATUS(MAPRING_EXISTS, "The name or file exists already; open it, remove it, or use another."),
+    STATUS(MAPRING_WRONG_KIND, "The name belongs to an object of another kind; use another name."),
+    STATUS(MAPRING_NOT_A_RING, "What is there is no ring, and was left alone; use another name or file."),
+    STATUS(MAPRING_WRONG_VERSION, "The ring has a format that this version does not know; use the same version on "
+                                  "all sides."),
+    STATUS(MAPRING_WRONG_GEOMETRY,
+           "The existing ring has another capacity, slot count or backing than was asked for; ask "
+           "for the same, or leave it open."),
+    STATUS(MAPRING_WRONG_NAME, "The ring in that file was made under another name; use that name."),
+    STATUS(MAPRING_TRUNCATED, "The segment is shorter than its own header says: something cut it off; remove it."),
+    STATUS(MAPRING_CORRUPT, "The ring contradicts itself: something else wrote into it; remove it."),
+    STATUS(MAPRING_UNTRUSTED, "The folder or segment belongs to another user, is writable by others, or is a symbolic "
+                              "link; it was not used."),
+    STATUS(MAPRING_PERMISSION, "The system does not permit access to the segment or its folder."),
+    STATUS(MAPRING_NO_SPACE,
+           "There is not enough room for the ring where it was to be kept; use a smaller capacity, or "
+           "make room."),
+    STATUS(MAPRING_NO_MEMORY, "There is not enough memory; use a smaller capacity."),
+    STATUS(MAPRING_NO_DESCRIPTORS, "The process or the system has no file descriptors or handles left; close some."),
+    STATUS(MAPRING_UNSUPPORTED, "This system does not offer what is needed: on Linux a writable /dev/shm, or a folder "
+                                "named by MAPRING_DIR."),
+    STATUS(MAPRING_SYSTEM_ERROR, "The system refused for a reason of its own; its log may tell."),
+};
+
+static const struct status_words unknown_status = {0, "MAPRING_UNKNOWN", "This is no status of mapring."};
+
+static const struct status_words *words_of(int32_t status)
+{
+    if (status > 0)
+        status = MAPRING_OK;
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+        if (statuses[i].status == status)
+            return &statuses[i];
+    return &unknown_status;
+}
+
+const char *mapring_status_name(int32_t status)
+{
+    return words_of(status)->name;
+}
+
+const char *mapring_status_text(int32_t status)
+{
+    return words_of(status)->text;
+}

@@ -1,0 +1,111 @@
+#include "validate.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include <mapring/mapring.h>
+
+/* The number of bytes of the UTF-8 character at `s`, or 0 if there is none (RFC 3629). */
+static size_t utf8_length(const unsigned char *s)
+{
+    if (s[0] < 0x80)
+        return 1;
+    size_t length;
+    unsigned char low = 0x80, high = 0xbf; /* bounds of the second byte */
+    if (s[0] >= 0xc2 && s[0] <= 0xdf) {
+        length = 2;
+    } else if (s[0] >= 0xe0 && s[0] <= 0xef) {
+        length = 3;
+        if (s[0] == 0xe0)
+            low = 0xa0;
+        if (s[0] == 0xed)
+            high = 0x9f;
+    } else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
+        length = 4;
+        if (s[0] == 0xf0)
+            low = 0x90;
+        if (s[0] == 0xf4)
+            high = 0x8f;
+    } else {
+        return 0;
+    }
+    if (s[1] < low || s[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if (s[i] < 0x80 || s[i] > 0xbf)
+            return 0;
+    return length;
+}
+
+int32_t validate_name(const char *name)
+{
+    if (name == NULL)
+        return MAPRING_INVALID_ARGUMENT;
+    size_t length = strnlen(name, MAPRING_NAME_MAX + 1);
+    if (length == 0 || length > MAPRING_NAME_MAX || name[0] == '.')
+        return MAPRING_INVALID_NAME;
+    const unsigned char *s = (const unsigned char *)name;
+    while (*s != 0) {
+        if (*s < 0x20 || *s == 0x7f || *s == '/' || *s == '\\')
+            return MAPRING_INVALID_NAME;
+        size_t bytes = utf8_length(s);
+        if (bytes == 0)
+            return MAPRING_INVALID_NAME;
+        s += bytes;
+    }
+    return MAPRING_OK;
+}
+
+int32_t validate_capacity(uint64_t capacity)
+{
+    bool power_of_two = (capacity & (capacity - 1)) == 0;
+    if (!power_of_two || capacity < CAPACITY_MIN || capacity > CAPACITY_MAX)
+        return MAPRING_INVALID_CAPACITY;
+    return MAPRING_OK;
+}
+
+static uint64_t align_up(uint64_t value, uint64_t alignment)
+{
+    return (value + alignment - 1) & ~(alignment - 1);
+}
+
+struct geometry geometry_of(uint64_t capacity, uint32_t slot_count)
+{
+    struct geometry geometry = {
+        .capacity = capacity,
+        .slot_count = slot_count,
+        .stream_offset = REGION_ALIGNMENT,
+        .stream_size = STREAM_HEAD_SIZE + capacity,
+        .readers_size = sizeof(struct readers) + slot_count * sizeof(struct slot),
+    };
+    geometry.readers_offset = align_up(geometry.stream_offset + geometry.stream_size, REGION_ALIGNMENT);
+    geometry.segment_size = geometry.readers_offset + align_up(geometry.readers_size, 4096);
+    return geometry;
+}
+
+int32_t validate_identity(const struct identity *identity, uint64_t segment_size, struct geometry *geometry)
+{
+    if (identity->magic.word != IDENTITY_MAGIC)
+        return MAPRING_NOT_A_RING;
+    if (identity->kind != KIND_RING)
+        return MAPRING_WRONG_KIND;
+    if (identity->format_version != MAPRING_FORMAT_VERSION)
+        return MAPRING_WRONG_VERSION;
+    if (validate_capacity(identity->capacity) < 0 || identity->slot_count < 1 || identity->slot_count > SLOTS_MAX)
+        return MAPRING_CORRUPT;
+
+    struct geometry computed = geometry_of(identity->capacity, identity->slot_count);
+    if (identity->segment_size != computed.segment_size || identity->stream_offset != computed.stream_offset ||
+        identity->readers_offset != computed.readers_offset || identity->backing > BACKING_FILE ||
+        identity->first_position % 8 != 0 || memchr(identity->name, 0, sizeof identity->name) == NULL ||
+        validate_name(identity->name) < 0)
+        return MAPRING_CORRUPT;
+    if (segment_size < computed.segment_size)
+        return MAPRING_TRUNCATED;
+
+    computed.backing = identity->backing;
+    computed.first_position = identity->first_position;
+    memcpy(computed.ring_id, identity->ring_id, sizeof computed.ring_id);
+    *geometry = computed;
+    return MAPRING_OK;
+}
