@@ -24,6 +24,9 @@ typedef struct shared32 {
     uint32_t word;
 } shared32;
 
+/* Up to this many bytes are copied without a call. */
+#define COPY_SHORT_MAX 64
+
 #if defined(MAPRING_ATOMIC_BACKEND)
 #include MAPRING_ATOMIC_BACKEND
 #else
@@ -116,6 +119,29 @@ static inline void spin_pause(void)
 static inline void copy_to_shared(void *shared, const void *bytes, uint64_t length)
 {
     memcpy(shared, bytes, (size_t)length);
+}
+
+/* The same for up to COPY_SHORT_MAX bytes, without a call: two overlapping pieces cover every length between them. */
+static inline void copy_short_to_shared(void *shared, const void *bytes, uint64_t length)
+{
+    uint8_t *to = shared;
+    const uint8_t *from = bytes;
+    if (length >= 32) {
+        memcpy(to, from, 32);
+        memcpy(to + length - 32, from + length - 32, 32);
+    } else if (length >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + length - 16, from + length - 16, 16);
+    } else if (length >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + length - 8, from + length - 8, 8);
+    } else if (length >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + length - 4, from + length - 4, 4);
+    } else {
+        for (uint64_t i = 0; i < length; i++)
+            to[i] = from[i];
+    }
 }
 
 static inline void copy_from_shared(void *bytes, const void *shared, uint64_t length)

@@ -20,7 +20,7 @@ static uint64_t least_cursor(const struct mapring_producer *producer)
 {
     const struct ring *ring = &producer->ring;
     uint64_t floor = overwritten_below(producer->acted, ring->geometry.capacity);
-    uint64_t least = producer->position;
+    uint64_t least = producer_position(producer);
     for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
         /* Pairs with the release store in store_cursor(): its reads are over before we overwrite. */
         uint64_t cursor = load64_acquire(&ring->readers->slots[i].cursor);
@@ -119,8 +119,8 @@ int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t t
         return MAPRING_MESSAGE_TOO_LARGE;
     end_run(producer);
 
-    uint64_t position = producer->position;
-    uint64_t to_data_end = capacity - (position & producer->mask);
+    uint64_t position = producer_position(producer);
+    uint64_t to_data_end = capacity - (position & (capacity - 1));
     *padding = record_size(length) > to_data_end ? to_data_end : 0;
     uint64_t end = position + *padding + record_size(length) + HEADER_SIZE;
 
@@ -131,6 +131,6 @@ int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t t
         index_note(&producer->ring, (struct mark){position, producer->sequence});
         producer->indexed_end = stride_end(position, capacity);
     }
-    producer->limit = min64(producer->acted, producer->indexed_end);
+    producer->limit = producer->next + (min64(producer->acted, producer->indexed_end) - position);
     return MAPRING_OK;
 }

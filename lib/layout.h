@@ -141,7 +141,7 @@ static_assert(sizeof(struct stream) == STREAM_HEAD_SIZE, "format 1");
  * raise their bit; the bell is rung by lowering the bits, then changing the doorbell.
  */
 struct bell {
-    shared64 sleepers; /* bit n % 63: sleeper n; bit 63: some sleeper needs fences */
+    shared64 sleepers; /* bit n % 62: sleeper n; bit 63: some sleeper needs fences */
     uint8_t unused0[BLOCK_SIZE - 8];
     shared32 doorbell;
     uint8_t unused1[BLOCK_SIZE - 4];

@@ -90,7 +90,7 @@ uint32_t platform_process_id(void);
  * Sleepers are numbered: 0 is the producer, 1 + slot a consumer. In a word of
  * sleepers, sleeper n is bit n % PLATFORM_SLEEPER_BITS.
  */
-#define PLATFORM_SLEEPER_BITS 63
+#define PLATFORM_SLEEPER_BITS 62
 
 /* What one handle needs to sleep and to wake others. */
 struct platform_parking;

@@ -1,6 +1,6 @@
 /*
- * Publishing: DESIGN P1. What is done for every message is here, on one screen;
- * getting room, once or twice per stride, is in claim.c.
+ * Publishing: DESIGN P1. What is done for every message is here; getting room,
+ * once or twice per stride, is in claim.c.
  */
 #include "producer.h"
 
@@ -8,60 +8,36 @@
 
 #include "record.h"
 
-static inline shared64 *header_at(const struct mapring_producer *producer, uint64_t position)
+static inline shared64 *header_at(uint8_t *record)
 {
-    return (shared64 *)(void *)(producer->data + (position & producer->mask));
+    return (shared64 *)(void *)record;
 }
 
-static inline uint8_t *payload_at(const struct mapring_producer *producer, uint64_t position)
-{
-    return producer->data + (position & producer->mask) + HEADER_SIZE;
-}
-
-/* Whether a record of this length fits at the position without asking. Then it does not wrap either: the limit lies
- * within the stride. */
+/* Whether a record of this length fits without asking. Then it does not wrap either: the limit lies within the stride.
+ */
 static inline bool fits(const struct mapring_producer *producer, uint64_t length)
 {
-    return length <= MESSAGE_LENGTH_MAX && producer->position + record_size(length) + HEADER_SIZE <= producer->limit;
+    return length <= MESSAGE_LENGTH_MAX &&
+           record_size(length) + HEADER_SIZE <= (uint64_t)(producer->limit - producer->next);
 }
 
-/* Wakes consumers that sleep, if there are any. */
-static inline void look_for_sleepers(struct mapring_producer *producer)
+/* The fence of a producer that heavy fences do not reach, and the closer look at the sleepers. */
+static NOINLINE void look_closer(struct mapring_producer *producer)
 {
     /* Pairs with the fence in wait_once(). Without it here, the sleeper's is a heavy one and stands for both. */
     if (producer->fences)
         fence_full();
-    if (load64_relaxed(producer->sleepers) != producer->no_sleepers)
+    if ((load64_relaxed(producer->sleepers) & ~SLEEPERS_WANT_FENCES) != 0 || !producer->fences)
         ring_consumers(producer);
 }
 
-/* Makes the record (or the run of records) at `start` visible. The header behind it must be 0 by now. */
-static inline void commit_header(struct mapring_producer *producer, uint64_t start, uint64_t header)
+/* Makes the record, or the run of records, at `start` visible. The header behind it must be 0 by now. */
+static inline void commit_header(struct mapring_producer *producer, uint8_t *start, uint64_t header)
 {
     /* Release: pairs with the acquire load of a header in consumer.c and index.c. */
-    store64_release(header_at(producer, start), header);
-    look_for_sleepers(producer);
-}
-
-/* Appends a committed record at `position`, as part of a run or on its own. */
-static inline void append(struct mapring_producer *producer, uint64_t header, uint32_t flags)
-{
-    uint64_t position = producer->position;
-    uint64_t next = position + record_size(header_length(header));
-    /* Before the release store that makes it visible, so that stale bytes never look like a record. */
-    store64_relaxed(header_at(producer, next), 0);
-    producer->position = next;
-    if (producer->run_header == 0 && (flags & MAPRING_MORE) == 0) {
-        commit_header(producer, position, header);
-    } else if (producer->run_header == 0) {
-        producer->run_start = position;
-        producer->run_header = header;
-    } else {
-        /* Made visible by the release store of the run's first header. */
-        store64_relaxed(header_at(producer, position), header);
-        if ((flags & MAPRING_MORE) == 0)
-            end_run(producer);
-    }
+    store64_release(header_at(start), header);
+    if (UNLIKELY(load64_relaxed(producer->sleepers) != producer->no_sleepers))
+        look_closer(producer);
 }
 
 void end_run(struct mapring_producer *producer)
@@ -76,13 +52,40 @@ void end_run(struct mapring_producer *producer)
 void ring_consumers(struct mapring_producer *producer)
 {
     struct ring *ring = &producer->ring;
-    if ((load64_relaxed(producer->sleepers) & SLEEPERS_WANT_FENCES) != 0) {
-        producer->no_sleepers = SLEEPERS_WANT_FENCES;
+    if ((load64_relaxed(producer->sleepers) & SLEEPERS_WANT_FENCES) != 0 && !producer->fences) {
         producer->fences = true;
+        producer->no_sleepers = ALWAYS_LOOK;
         /* Pairs with producer_fences() in consumer.c: who reads it sees all that was published without a fence. */
         store64_release(&ring->stream->fence, MAPRING_FENCE_FULL);
     }
     bell_ring(&ring->readers->news, producer->sleeper.parking, SLOT_NUMBER(0), ring->geometry.slot_count);
+}
+
+/* Appends a record whose payload is in place, as part of a run or on its own. The slow twin of publish(): it wraps. */
+static void append(struct mapring_producer *producer, uint64_t header, uint32_t flags)
+{
+    uint8_t *record = producer->next;
+    uint8_t *next = record + record_size(header_length(header));
+    if (next == producer->ring.data + producer->ring.geometry.capacity) {
+        next = producer->ring.data;
+        producer->lap += producer->ring.geometry.capacity;
+        producer->limit = next;
+    } else if (next > producer->limit) {
+        producer->limit = next;
+    }
+    store64_relaxed(header_at(next), 0);
+    producer->next = next;
+    if (producer->run_header == 0 && (flags & MAPRING_MORE) == 0) {
+        commit_header(producer, record, header);
+    } else if (producer->run_header == 0) {
+        producer->run_start = record;
+        producer->run_header = header;
+    } else {
+        /* Made visible by the release store of the run's first header. */
+        store64_relaxed(header_at(record), header);
+        if ((flags & MAPRING_MORE) == 0)
+            end_run(producer);
+    }
 }
 
 /* A padding record, which is part of the run that the next record belongs to. */
@@ -92,38 +95,61 @@ static void append_padding(struct mapring_producer *producer, uint64_t size)
         append(producer, padding_header(size), MAPRING_MORE);
 }
 
-static int32_t publish_slow(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
-                            uint32_t flags, int64_t timeout_ns)
+static void append_message(struct mapring_producer *producer, uint64_t length, uint32_t tag, uint32_t flags)
 {
-    if (producer == NULL)
-        return MAPRING_INVALID_ARGUMENT;
-    uint64_t padding;
-    int32_t status = claim_room(producer, length, timeout_ns, &padding);
-    if (status < 0)
-        return status;
-    append_padding(producer, padding);
-    copy_to_shared(payload_at(producer, producer->position), data, length);
     producer->sequence++;
     append(producer, message_header(length, tag), flags);
+}
+
+/* Everything that mapring_publish() below leaves out. */
+static NOINLINE int32_t publish_slow(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
+                                     uint32_t flags, int64_t timeout_ns)
+{
+    if (producer == NULL || timeout_ns < 0 || (flags & ~(uint32_t)MAPRING_MORE) != 0 || (data == NULL && length > 0))
+        return MAPRING_INVALID_ARGUMENT;
+    uint64_t padding = 0;
+    if (!fits(producer, length)) {
+        int32_t status = claim_room(producer, length, timeout_ns, &padding);
+        if (status < 0)
+            return status;
+    }
+    append_padding(producer, padding);
+    if (length > 0)
+        copy_to_shared(producer->next + HEADER_SIZE, data, length);
+    append_message(producer, length, tag, flags);
     return MAPRING_OK;
+}
+
+/* A message on its own that fits. Twice in the program: for short messages the copy is in line, so that nothing is
+ * called. */
+static ALWAYS_INLINE int32_t publish(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
+                                     void (*copy)(void *to, const void *from, uint64_t length))
+{
+    uint8_t *record = producer->next;
+    uint8_t *next = record + record_size(length);
+    copy(record + HEADER_SIZE, data, length);
+    /* Before this record becomes visible, so that stale bytes never look like the next. */
+    store64_relaxed(header_at(next), 0);
+    producer->next = next;
+    producer->sequence++;
+    commit_header(producer, record, message_header(length, tag));
+    return MAPRING_OK;
+}
+
+static NOINLINE int32_t publish_long(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag)
+{
+    return publish(producer, data, length, tag, copy_to_shared);
 }
 
 int32_t mapring_publish(mapring_producer *producer, const void *data, uint64_t length, uint32_t tag, uint32_t flags,
                         int64_t timeout_ns)
 {
-    if (timeout_ns < 0 || (flags & ~(uint32_t)MAPRING_MORE) != 0)
-        return MAPRING_INVALID_ARGUMENT;
-    if (data == NULL) {
-        if (length > 0)
-            return MAPRING_INVALID_ARGUMENT;
-        data = "";
-    }
-    if (producer == NULL || !fits(producer, length))
+    if (UNLIKELY(producer == NULL || data == NULL || !fits(producer, length) ||
+                 (producer->run_header | flags | (uint64_t)timeout_ns >> 63) != 0))
         return publish_slow(producer, data, length, tag, flags, timeout_ns);
-    copy_to_shared(payload_at(producer, producer->position), data, length);
-    producer->sequence++;
-    append(producer, message_header(length, tag), flags);
-    return MAPRING_OK;
+    if (length > COPY_SHORT_MAX)
+        return publish_long(producer, data, length, tag);
+    return publish(producer, data, length, tag, copy_short_to_shared);
 }
 
 int32_t mapring_publish_batch(mapring_producer *producer, const mapring_message *messages, uint32_t count,
@@ -135,14 +161,14 @@ int32_t mapring_publish_batch(mapring_producer *producer, const mapring_message 
     for (uint32_t i = 0; i < count; i++) {
         const mapring_message *message = &messages[i];
         uint32_t flags = i + 1 < count ? MAPRING_MORE : 0;
-        int32_t status = mapring_publish(producer, message->data, message->length, message->tag, flags, 0);
+        int32_t status = publish_slow(producer, message->data, message->length, message->tag, flags, 0);
         if (status == MAPRING_FULL && timeout_ns > 0) {
             uint64_t now = platform_clock_ns();
             if (deadline == 0)
                 deadline = deadline_after(timeout_ns);
             if (now < deadline)
-                status = mapring_publish(producer, message->data, message->length, message->tag, flags,
-                                         (int64_t)(deadline - now));
+                status = publish_slow(producer, message->data, message->length, message->tag, flags,
+                                      (int64_t)(deadline - now));
         }
         if (status < 0) {
             end_run(producer);
@@ -152,23 +178,7 @@ int32_t mapring_publish_batch(mapring_producer *producer, const mapring_message 
     return (int32_t)count;
 }
 
-/* Claims. While one is open the limit is 0, so that everything else has to ask and finds out. */
-
-static void open_claim(struct mapring_producer *producer, uint64_t padding, uint64_t end, uint32_t count)
-{
-    producer->claim_open = true;
-    producer->claim_count = count;
-    producer->claim_padding = padding;
-    producer->claim_end = end;
-    producer->claim_limit = producer->limit;
-    producer->limit = 0;
-}
-
-static void close_claim(struct mapring_producer *producer)
-{
-    producer->claim_open = false;
-    producer->limit = producer->claim_limit;
-}
+/* Claims. While one is open there is no room, so that everything else has to ask and finds out. */
 
 int32_t mapring_claim(mapring_producer *producer, uint64_t length, int64_t timeout_ns, void **payload)
 {
@@ -194,16 +204,30 @@ int32_t mapring_claim_batch(mapring_producer *producer, mapring_message *message
         if (status < 0)
             return status;
     }
-    uint64_t end = producer->position + padding;
+    uint8_t *start = padding > 0 ? producer->ring.data : producer->next;
+    uint64_t room = padding > 0 ? 0 : (uint64_t)(producer->limit - producer->next);
+    uint64_t size = 0;
     uint32_t granted = 0;
     do {
-        messages[granted].data = payload_at(producer, end);
-        end += record_size(messages[granted].length);
+        messages[granted].data = start + size + HEADER_SIZE;
+        size += record_size(messages[granted].length);
         granted++;
     } while (granted < count && messages[granted].length <= MESSAGE_LENGTH_MAX &&
-             end + record_size(messages[granted].length) + HEADER_SIZE <= producer->limit);
-    open_claim(producer, padding, end, granted);
+             size + record_size(messages[granted].length) + HEADER_SIZE <= room);
+
+    producer->claim_open = true;
+    producer->claim_count = granted;
+    producer->claim_padding = padding;
+    producer->claim_size = size;
+    producer->claim_limit = producer->limit;
+    producer->limit = producer->next;
     return (int32_t)granted;
+}
+
+static void close_claim(struct mapring_producer *producer)
+{
+    producer->claim_open = false;
+    producer->limit = producer->claim_limit;
 }
 
 int32_t mapring_commit(mapring_producer *producer, uint64_t length, uint32_t tag, uint32_t flags)
@@ -212,56 +236,57 @@ int32_t mapring_commit(mapring_producer *producer, uint64_t length, uint32_t tag
         return MAPRING_INVALID_ARGUMENT;
     if (!producer->claim_open)
         return MAPRING_NO_CLAIM;
-    uint64_t start = producer->position + producer->claim_padding;
     if (producer->claim_count != 1)
         return MAPRING_INVALID_ARGUMENT;
-    if (length > MESSAGE_LENGTH_MAX || start + record_size(length) > producer->claim_end)
+    if (length > MESSAGE_LENGTH_MAX || record_size(length) > producer->claim_size)
         return MAPRING_MESSAGE_TOO_LARGE;
     close_claim(producer);
     append_padding(producer, producer->claim_padding);
-    producer->sequence++;
-    append(producer, message_header(length, tag), flags);
+    append_message(producer, length, tag, flags);
     return MAPRING_OK;
 }
 
-/* The position of a granted message, or the end of the claim if it is none. */
-static uint64_t granted_position(const struct mapring_producer *producer, const mapring_message *message)
+/* Where a granted message lies in the claim, in bytes; the size of the claim if it does not lie there. */
+static uint64_t place_in_claim(const struct mapring_producer *producer, const mapring_message *message)
 {
-    uint64_t start = producer->position + producer->claim_padding;
-    uint64_t distance = (uint64_t)(uintptr_t)message->data - (uint64_t)(uintptr_t)payload_at(producer, start);
-    return distance < producer->claim_end - start && distance % 8 == 0 ? start + distance : producer->claim_end;
+    const uint8_t *start = producer->claim_padding > 0 ? producer->ring.data : producer->next;
+    uint64_t place = (uint64_t)(uintptr_t)message->data - (uint64_t)(uintptr_t)(start + HEADER_SIZE);
+    return place < producer->claim_size && place % 8 == 0 ? place : producer->claim_size;
+}
+
+static int32_t check_batch(const struct mapring_producer *producer, const mapring_message *messages, uint32_t count)
+{
+    if (!producer->claim_open)
+        return MAPRING_NO_CLAIM;
+    if (count > producer->claim_count)
+        return MAPRING_INVALID_ARGUMENT;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t place = place_in_claim(producer, &messages[i]);
+        uint64_t next = i + 1 < count ? place_in_claim(producer, &messages[i + 1]) : producer->claim_size;
+        if (place >= next || (i == 0 && place != 0))
+            return MAPRING_INVALID_ARGUMENT;
+        if (messages[i].length > MESSAGE_LENGTH_MAX || record_size(messages[i].length) > next - place)
+            return MAPRING_MESSAGE_TOO_LARGE;
+    }
+    return MAPRING_OK;
 }
 
 int32_t mapring_commit_batch(mapring_producer *producer, const mapring_message *messages, uint32_t count)
 {
     if (producer == NULL || (messages == NULL && count > 0))
         return MAPRING_INVALID_ARGUMENT;
-    if (!producer->claim_open)
-        return MAPRING_NO_CLAIM;
-    if (count > producer->claim_count)
-        return MAPRING_INVALID_ARGUMENT;
-    uint64_t start = producer->position + producer->claim_padding;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t position = granted_position(producer, &messages[i]);
-        uint64_t next = i + 1 < count ? granted_position(producer, &messages[i + 1]) : producer->claim_end;
-        if (position >= next || (i == 0 && position != start))
-            return MAPRING_INVALID_ARGUMENT;
-        if (messages[i].length > MESSAGE_LENGTH_MAX || position + record_size(messages[i].length) > next)
-            return MAPRING_MESSAGE_TOO_LARGE;
-    }
-
+    int32_t status = check_batch(producer, messages, count);
+    if (status < 0)
+        return status;
     close_claim(producer);
     if (count > 0)
         append_padding(producer, producer->claim_padding);
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t next = i + 1 < count ? producer->position + (uint64_t)((const uint8_t *)messages[i + 1].data -
-                                                                        (const uint8_t *)messages[i].data)
-                                      : 0;
-        producer->sequence++;
-        append(producer, message_header(messages[i].length, messages[i].tag), i + 1 < count ? MAPRING_MORE : 0);
+        bool last = i + 1 == count;
+        append_message(producer, messages[i].length, messages[i].tag, last ? 0 : MAPRING_MORE);
         /* A message that was committed shorter leaves a gap before the next. */
-        if (next > producer->position)
-            append_padding(producer, next - producer->position);
+        if (!last)
+            append_padding(producer, (uint64_t)((const uint8_t *)messages[i + 1].data - HEADER_SIZE - producer->next));
     }
     return MAPRING_OK;
 }

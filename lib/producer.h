@@ -15,26 +15,25 @@
 
 struct mapring_producer {
     /* What every publish touches. */
-    uint8_t *data;
-    uint64_t mask;        /* capacity - 1 */
-    uint64_t position;    /* of the next record */
-    uint64_t limit;       /* a claim may go up to here without asking; within the stride of `position`; 0: must ask */
+    uint8_t *next;        /* where the next record goes */
+    uint8_t *limit;       /* a record and the header behind it may go up to here without asking, within the stride */
     uint64_t sequence;    /* of the next message */
-    uint64_t run_start;   /* position of the first record of an open run */
-    uint64_t run_header;  /* its header, still to be stored; 0: no run is open */
+    uint64_t run_header;  /* of the first record of an open run, still to be stored; 0: no run is open */
     shared64 *sleepers;   /* of the consumers' bell */
-    uint64_t no_sleepers; /* what *sleepers reads when nobody is to be woken */
-    bool fences;          /* fence before looking at *sleepers */
+    uint64_t no_sleepers; /* what *sleepers reads when there is nothing to do after a publish; ALWAYS_LOOK */
 
-    /* The open claim. */
+    /* The open run, the open claim. */
+    uint8_t *run_start;
     bool claim_open;
     uint32_t claim_count;   /* of messages claimed */
     uint64_t claim_padding; /* bytes of padding before the first */
-    uint64_t claim_end;     /* position behind the last, without the header that follows */
-    uint64_t claim_limit;   /* `limit` once the claim is closed */
+    uint64_t claim_size;    /* bytes of their records */
+    uint8_t *claim_limit;   /* `limit` once the claim is closed */
 
     /* Slow paths. */
     bool ended;
+    bool fences;          /* fence before looking at *sleepers */
+    uint64_t lap;         /* position of the start of the data in this lap: that of `next` is lap + (next - data) */
     uint64_t acted;       /* as in the stream */
     uint64_t indexed_end; /* end of the stride that was noted last */
     uint64_t probed_ns;   /* when the dead were last looked for */
@@ -43,6 +42,14 @@ struct mapring_producer {
     uint64_t wanted_end;       /* what is waited for: room up to here, */
     uint32_t wanted_consumers; /* or so many consumers */
 };
+
+/* A value of `no_sleepers` that *sleepers never has (bit 62 is nobody's), for a producer that must fence first. */
+#define ALWAYS_LOOK UINT64_MAX
+
+static inline uint64_t producer_position(const struct mapring_producer *producer)
+{
+    return producer->lap + (uint64_t)(producer->next - producer->ring.data);
+}
 
 /* claim.c */
 
@@ -63,7 +70,7 @@ int32_t wait_for_readers(struct mapring_producer *producer, bool (*ready)(void *
 /* Makes an open run visible. */
 void end_run(struct mapring_producer *producer);
 
-/* Wakes consumers that sleep, and does what they ask for. */
+/* Wakes consumers that sleep, and does what they ask for; also if it seems that there are none. */
 void ring_consumers(struct mapring_producer *producer);
 
 #endif

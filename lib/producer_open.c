@@ -49,7 +49,9 @@ static int32_t take_over(struct mapring_producer *producer)
         return status;
 
     producer->acted = acted;
-    producer->position = mark.position;
+    producer->lap = mark.position & ~(capacity - 1);
+    producer->next = ring->data + (mark.position & (capacity - 1));
+    producer->limit = producer->next;
     producer->sequence = mark.sequence;
     store64_relaxed(&stream->end, NO_POSITION);
     store64_relaxed(&stream->epoch, load64_relaxed(&stream->epoch) + 1);
@@ -63,7 +65,7 @@ static void choose_fence(struct mapring_producer *producer)
     bool reached = platform_heavy_fence_register();
     bool wanted = (load64_relaxed(producer->sleepers) & SLEEPERS_WANT_FENCES) != 0;
     producer->fences = !reached || wanted;
-    producer->no_sleepers = wanted ? SLEEPERS_WANT_FENCES : 0;
+    producer->no_sleepers = producer->fences ? ALWAYS_LOOK : 0;
     /* Before the first publish. Pairs with producer_fences() in consumer.c. */
     store64_release(&ring->stream->fence, producer->fences ? MAPRING_FENCE_FULL : MAPRING_FENCE_ASYMMETRIC);
 }
@@ -72,8 +74,6 @@ static void choose_fence(struct mapring_producer *producer)
 static int32_t start(struct mapring_producer *producer)
 {
     struct ring *ring = &producer->ring;
-    producer->data = ring->data;
-    producer->mask = ring->geometry.capacity - 1;
     producer->sleepers = &ring->readers->news.sleepers;
     producer->sleeper = (struct sleeper){
         .bell = &ring->readers->room,
@@ -221,9 +221,9 @@ int32_t mapring_end(mapring_producer *producer)
         return MAPRING_OK;
     end_run(producer);
     producer->ended = true;
-    producer->limit = 0;
+    producer->limit = producer->next;
     /* Pairs with the acquire load in consumer.c: who reads the end sees every message before it. */
-    store64_release(&producer->ring.stream->end, producer->position);
+    store64_release(&producer->ring.stream->end, producer_position(producer));
     if (producer->fences)
         fence_full();
     ring_consumers(producer);
@@ -275,8 +275,9 @@ static bool is_drained(void *context)
 {
     struct mapring_producer *producer = context;
     const struct ring *ring = &producer->ring;
+    uint64_t position = producer_position(producer);
     for (uint32_t i = 0; i < ring->geometry.slot_count; i++)
-        if (load64_relaxed(&ring->readers->slots[i].cursor) < producer->position)
+        if (load64_relaxed(&ring->readers->slots[i].cursor) < position)
             return false;
     return true;
 }

@@ -9,6 +9,17 @@
 
 #include "layout.h"
 
+/* Hints for hot paths, which stay on one screen and free of calls. */
+#if defined(__GNUC__)
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define UNLIKELY(condition) (condition)
+#define NOINLINE
+#define ALWAYS_INLINE inline
+#endif
+
 static inline uint64_t min64(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
