@@ -1,0 +1,61 @@
+#include "bare.h"
+#include "payload.h"
+#include "rings.h"
+#include "work.h"
+
+static void send(const struct payload *payload, uint64_t sequence)
+{
+    check(mapring_publish(rings.sent, payload_source(payload, sequence), payload->words * 8, 0, 0, WAIT_NS),
+          "mapring_publish");
+    payload_sent(payload, sequence);
+}
+
+/* False when everything is to end. */
+static bool await(const struct payload *payload, uint64_t sequence)
+{
+    mapring_message message;
+    while (check(mapring_read(rings.got, &message, 1, 0), "mapring_read") == 0)
+        if (stopping())
+            return false;
+    if (!payload_is(payload, message.data, message.length, sequence))
+        fail("ping-pong: a wrong byte in message %llu", (unsigned long long)sequence);
+    check(mapring_release(rings.got, 1), "mapring_release");
+    return true;
+}
+
+static double driver(const struct job *job)
+{
+    struct payload payload;
+    payload_prepare(&payload, job->size);
+    uint64_t begin = now_ns();
+    for (uint64_t i = 0; i < job->count; i++) {
+        send(&payload, i);
+        if (!await(&payload, i))
+            return 0;
+    }
+    return (double)(now_ns() - begin) / (double)job->count;
+}
+
+static void partner(const struct job *job)
+{
+    struct payload payload;
+    payload_prepare(&payload, job->size);
+    for (uint64_t i = 0; i < job->count && await(&payload, i); i++)
+        send(&payload, i);
+}
+
+void pingpong_plan(struct plan *plan, const struct options *options)
+{
+    static const uint64_t sizes[] = {8, 64};
+    const uint64_t *chosen = options->size_count > 0 ? options->sizes : sizes;
+    unsigned count = options->size_count > 0 ? options->size_count : sizeof sizes / sizeof *sizes;
+    for (unsigned i = 0; i < count; i++) {
+        struct comparison *comparison = plan_compare(plan, "ping-pong round trip", UNIT_TIME, chosen[i]);
+        comparison_add(comparison, "two cache lines",
+                       (struct job){.driver = bare_pingpong_driver, .partner = bare_pingpong_partner, .size = 8});
+        struct subject *subject = comparison_add(comparison, "mapring",
+                                                 (struct job){.driver = driver, .partner = partner, .size = chosen[i]});
+        if (chosen[i] == 8)
+            subject->at_most = 1.25;
+    }
+}
