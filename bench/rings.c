@@ -10,11 +10,9 @@ struct rings rings;
 static char names[3][64];
 static uint64_t ring_capacity;
 
-int32_t check(int32_t status, const char *call)
+void refused(int32_t status, const char *call)
 {
-    if (status < 0)
-        fail("%s: %s: %s", call, mapring_status_name(status), mapring_status_text(status));
-    return status;
+    fail("%s: %s: %s", call, mapring_status_name(status), mapring_status_text(status));
 }
 
 static mapring_producer *produce(const char *name)

@@ -25,8 +25,16 @@ void rings_prepare(const struct options *options);
 void rings_open(const struct options *options);
 void rings_close(void);
 
-/* Ends the program when what a call of the library returned is an error. Returns it otherwise. */
-int32_t check(int32_t status, const char *call);
+void refused(int32_t status, const char *call) __attribute__((noreturn, cold));
+
+/* Ends the program when what a call of the library returned is an error. Returns it otherwise. In line, as the time of
+ * a call more would be counted as the library's. */
+static inline int32_t check(int32_t status, const char *call)
+{
+    if (status < 0)
+        refused(status, call);
+    return status;
+}
 
 /* What a ring costs in memory. */
 struct ring_memory {

@@ -256,14 +256,14 @@ static int32_t open_ring(const char *name, int64_t timeout_ns, struct ring *ring
     return status;
 }
 
-static int32_t join(struct mapring_consumer *consumer, bool newest)
+static int32_t join(struct mapring_consumer *consumer, enum index_end start)
 {
     struct ring *ring = &consumer->ring;
     struct mark mark;
-    int32_t status = slot_join(ring, newest, &consumer->slot, &mark);
+    int32_t status = slot_join(ring, start, &consumer->slot, &mark);
     if (status < 0)
         return status;
-    if (newest)
+    if (start == NEWEST)
         status = walk_to_newest(ring, &mark);
     if (status == MAPRING_OK)
         status = platform_parking_open(ring->geometry.ring_id, SLOT_NUMBER(consumer->slot), &consumer->sleeper.parking);
@@ -315,7 +315,7 @@ int32_t mapring_consumer_open(const char *name, const mapring_consumer_options *
         return MAPRING_NO_MEMORY;
     status = open_ring(name, options->timeout_ns, &opened->ring);
     if (status == MAPRING_OK)
-        status = join(opened, options->start == MAPRING_FROM_NEWEST);
+        status = join(opened, options->start == MAPRING_FROM_NEWEST ? NEWEST : OLDEST);
     if (status < 0) {
         ring_close(&opened->ring);
         free(opened);

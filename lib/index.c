@@ -38,30 +38,16 @@ static bool is_intact(const struct ring *ring, uint64_t position, uint64_t front
            position >= overwritten_below(frontier, ring->geometry.capacity);
 }
 
-bool index_oldest(const struct ring *ring, uint64_t frontier, struct mark *mark)
+bool index_find(const struct ring *ring, uint64_t frontier, enum index_end end, struct mark *mark)
 {
     bool found = false;
     for (uint32_t i = 0; i < STRIDE_COUNT; i++) {
         struct mark next;
-        if (read_entry(&ring->stream->index[i], &next) && is_intact(ring, next.position, frontier) &&
-            (!found || next.position < mark->position)) {
+        if (!read_entry(&ring->stream->index[i], &next) || !is_intact(ring, next.position, frontier))
+            continue;
+        if (!found || (end == OLDEST ? next.position < mark->position : next.position > mark->position))
             *mark = next;
-            found = true;
-        }
-    }
-    return found;
-}
-
-bool index_newest(const struct ring *ring, uint64_t frontier, struct mark *mark)
-{
-    bool found = false;
-    for (uint32_t i = 0; i < STRIDE_COUNT; i++) {
-        struct mark next;
-        if (read_entry(&ring->stream->index[i], &next) && is_intact(ring, next.position, frontier) &&
-            (!found || next.position > mark->position)) {
-            *mark = next;
-            found = true;
-        }
+        found = true;
     }
     return found;
 }

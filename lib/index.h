@@ -18,10 +18,11 @@ struct mark {
 /* The producer is about to claim at this mark, the first in its stride; all before it is committed. */
 void index_note(struct ring *ring, struct mark mark);
 
+enum index_end { OLDEST, NEWEST };
+
 /* The oldest or newest noted mark that `frontier` leaves intact. False if there is none: the stream is damaged, or was
  * overwritten while we looked. */
-bool index_oldest(const struct ring *ring, uint64_t frontier, struct mark *mark);
-bool index_newest(const struct ring *ring, uint64_t frontier, struct mark *mark);
+bool index_find(const struct ring *ring, uint64_t frontier, enum index_end end, struct mark *mark);
 
 /*
  * Moves the mark over committed records to the end of the stream. For who cannot be overtaken: the mark is protected by

@@ -9,29 +9,32 @@
 #include "record.h"
 #include "validate.h"
 
-/* How often a fast producer may overtake the look at its stream. */
-#define LOOKS 1000
+/* How often a fast producer may overtake the walk to the end of the stream. */
+#define LOOKS 100
 
-/* Finds the oldest mark and the end of the stream. */
+/* Finds the oldest mark and the end of the stream; or, if the producer is too fast for that, the newest mark. */
 static int32_t survey(const struct ring *ring, struct mark *oldest, struct mark *newest)
 {
     const struct stream *stream = ring->stream;
+    struct mark first, last;
+    bool found = false;
     for (int look = 0; look < LOOKS; look++) {
         uint64_t frontier = load64_relaxed(&stream->frontier);
-        struct mark start;
-        if (!index_oldest(ring, frontier, oldest) || !index_newest(ring, frontier, &start))
+        if (!index_find(ring, frontier, OLDEST, &first) || !index_find(ring, frontier, NEWEST, &last))
             continue;
-        *newest = start;
-        int32_t status = walk_to_newest(ring, newest);
-        /* Pairs with the full fence in advance_frontier(): if we read what was written under a new frontier, we see it.
-         */
+        found = true;
+        *oldest = first;
+        *newest = last;
+        int32_t status = walk_to_newest(ring, &last);
+        /* Pairs with the full fence in advance_frontier(): who read what was written under a new frontier sees it. */
         fence_acquire();
         frontier = load64_relaxed(&stream->frontier);
-        if (start.position < overwritten_below(frontier, ring->geometry.capacity))
+        if (newest->position < overwritten_below(frontier, ring->geometry.capacity))
             continue;
+        *newest = last;
         return status;
     }
-    return MAPRING_CORRUPT;
+    return found ? MAPRING_OK : MAPRING_CORRUPT;
 }
 
 static uint64_t distance(uint64_t from, uint64_t to)

@@ -41,7 +41,7 @@ static int32_t take_over(struct mapring_producer *producer)
     uint64_t acted = load64_relaxed(&stream->acted);
     store64_relaxed(&stream->frontier, acted);
     struct mark mark;
-    if (acted % 8 != 0 || acted >= NO_POSITION - 2 * CAPACITY_MAX || !index_newest(ring, acted, &mark))
+    if (acted % 8 != 0 || acted >= NO_POSITION - 2 * CAPACITY_MAX || !index_find(ring, acted, NEWEST, &mark))
         return MAPRING_CORRUPT;
     producer->indexed_end = stride_end(mark.position, capacity);
     int32_t status = walk_to_newest(ring, &mark);

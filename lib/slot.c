@@ -4,9 +4,9 @@
 
 #include "record.h"
 
-/* A producer that laps the joiner this often goes at a speed at which nobody can follow; another call may be luckier.
- */
+/* A fast producer without consumers may overtake who joins, again and again: most easily at the oldest mark. */
 #define JOIN_ROUNDS 10000
+#define OLDEST_ROUNDS 100
 
 /* The lock comes first: what a dead holder left is then ours to overwrite. */
 static int32_t lock_free_slot(struct ring *ring, uint32_t *slot)
@@ -23,12 +23,12 @@ static int32_t lock_free_slot(struct ring *ring, uint32_t *slot)
     return MAPRING_NO_SLOT;
 }
 
-static int32_t place_cursor(struct ring *ring, bool newest, struct slot *slot, struct mark *mark)
+static int32_t place_cursor(struct ring *ring, enum index_end start, struct slot *slot, struct mark *mark)
 {
     const struct stream *stream = ring->stream;
     for (int round = 0; round < JOIN_ROUNDS; round++) {
         uint64_t frontier = load64_relaxed(&stream->frontier);
-        if (!(newest ? index_newest : index_oldest)(ring, frontier, mark))
+        if (!index_find(ring, frontier, round < OLDEST_ROUNDS ? start : NEWEST, mark))
             continue;
         store64_relaxed(&slot->sequence, mark->sequence);
         store64_relaxed(&slot->cursor, mark->position);
@@ -42,14 +42,14 @@ static int32_t place_cursor(struct ring *ring, bool newest, struct slot *slot, s
     return MAPRING_CORRUPT;
 }
 
-int32_t slot_join(struct ring *ring, bool newest, uint32_t *number, struct mark *mark)
+int32_t slot_join(struct ring *ring, enum index_end start, uint32_t *number, struct mark *mark)
 {
     int32_t status = lock_free_slot(ring, number);
     if (status < 0)
         return status;
     struct slot *slot = &ring->readers->slots[*number];
     store64_relaxed(&slot->cursor, NO_POSITION);
-    status = place_cursor(ring, newest, slot, mark);
+    status = place_cursor(ring, start, slot, mark);
     if (status < 0)
         slot_leave(ring, *number);
     return status;
