@@ -14,13 +14,11 @@ enum { READ_IN_PLACE, RECEIVE_COPIES };
 
 static uint8_t *copies; /* the partner's, for what it receives */
 
-/* Room may be long in coming when the consumer's processor is taken away: that is not an error. */
-static bool full(int32_t status, const char *call)
+/* Room may be long in coming when the consumer's processor is taken away: only then is there time to look whether
+ * everything is to end. */
+static bool again(int32_t status)
 {
-    if (status == MAPRING_FULL)
-        return !stopping();
-    check(status, call);
-    return false;
+    return status == MAPRING_FULL && !stopping();
 }
 
 static double per_message(const struct job *job, uint64_t begin)
@@ -33,10 +31,14 @@ static double publish(const struct job *job)
     struct payload payload;
     payload_prepare(&payload, job->size);
     uint64_t begin = now_ns();
-    for (uint64_t i = 0; i < job->count && !stopping(); i++) {
-        while (
-            full(mapring_publish(rings.sent, payload_source(&payload, i), job->size, 0, 0, WAIT_NS), "mapring_publish"))
-            ;
+    for (uint64_t i = 0; i < job->count; i++) {
+        int32_t status;
+        do
+            status = mapring_publish(rings.sent, payload_source(&payload, i), job->size, 0, 0, WAIT_NS);
+        while (again(status));
+        if (status == MAPRING_FULL)
+            return 0;
+        check(status, "mapring_publish");
         payload_sent(&payload, i);
     }
     return per_message(job, begin);
@@ -50,13 +52,16 @@ static double publish_batch(const struct job *job)
     /* As many as are ready: a large message has one source only. */
     uint64_t step = payload.mask + 1 < BATCH ? payload.mask + 1 : BATCH;
     uint64_t begin = now_ns();
-    for (uint64_t sent = 0; sent < job->count && !stopping();) {
+    for (uint64_t sent = 0; sent < job->count;) {
         uint64_t count = job->count - sent < step ? job->count - sent : step;
         for (uint64_t i = 0; i < count; i++)
             messages[i] = (mapring_message){.data = payload_source(&payload, sent + i), .length = job->size};
-        int32_t status = mapring_publish_batch(rings.sent, messages, (uint32_t)count, WAIT_NS);
+        int32_t status;
+        do
+            status = mapring_publish_batch(rings.sent, messages, (uint32_t)count, WAIT_NS);
+        while (again(status));
         if (status == MAPRING_FULL)
-            continue;
+            return 0;
         for (int32_t i = check(status, "mapring_publish_batch"); i > 0; i--)
             payload_sent(&payload, sent++);
     }
@@ -68,13 +73,15 @@ static double compose(const struct job *job)
     struct payload payload;
     payload_prepare(&payload, job->size);
     uint64_t begin = now_ns();
-    for (uint64_t i = 0; i < job->count && !stopping(); i++) {
+    for (uint64_t i = 0; i < job->count; i++) {
         void *room;
         int32_t status;
-        while (full(status = mapring_claim(rings.sent, job->size, WAIT_NS, &room), "mapring_claim"))
-            ;
-        if (status != MAPRING_OK)
-            break;
+        do
+            status = mapring_claim(rings.sent, job->size, WAIT_NS, &room);
+        while (again(status));
+        if (status == MAPRING_FULL)
+            return 0;
+        check(status, "mapring_claim");
         payload_compose(&payload, room, i);
         check(mapring_commit(rings.sent, job->size, 0, 0), "mapring_commit");
     }
@@ -113,9 +120,13 @@ static void partner(const struct job *job)
     if (copies == NULL && (copies = aligned_alloc(4096, PAYLOAD_MAX)) == NULL)
         fail("no memory for %llu bytes of received messages", (unsigned long long)PAYLOAD_MAX);
     uint64_t received = 0;
-    while (received < job->count && !stopping())
-        received += (uint64_t)(job->variant == RECEIVE_COPIES ? take_copies(&payload, received)
-                                                              : take_in_place(&payload, received));
+    while (received < job->count) {
+        int32_t count =
+            job->variant == RECEIVE_COPIES ? take_copies(&payload, received) : take_in_place(&payload, received);
+        if (count == 0 && stopping())
+            return;
+        received += (uint64_t)count;
+    }
     pair_done(now_ns());
 }
 

@@ -110,7 +110,7 @@ static bool room_is_there(void *context)
 
 int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t timeout_ns, uint64_t *padding)
 {
-    if (producer->claim_open)
+    if (producer->claim_count > 0)
         return MAPRING_CLAIM_OPEN;
     if (producer->ended)
         return MAPRING_STREAM_ENDED;

@@ -28,6 +28,12 @@ struct mapring_consumer {
     bool fences;          /* fence after storing the cursor */
     uint64_t no_sleepers; /* what the room bell's sleepers read when the producer is not to be woken */
 
+    /* Stepping back; see step_back(). */
+    bool stepped_back;
+    uint64_t stepped_sequence; /* of the next message then */
+    uint32_t steps_apart;      /* how often it is caught up from one to the next */
+    uint32_t steps_left;
+
     struct ring ring;
     uint32_t slot;
     struct sleeper sleeper;
@@ -150,6 +156,37 @@ static bool producer_fences(void *context)
     return load64_acquire(&consumer->ring.stream->fence) == MAPRING_FENCE_FULL;
 }
 
+/*
+ * A consumer that follows a dense stream word by word takes the producer's cache
+ * line from it for every message, and both crawl. One that looks away for a moment gets
+ * many messages at once, and the producer is undisturbed. So who is caught up now and then looks away; if that brought
+ * many messages, it does so every time, and if not, more and more seldom, so that it costs a sparse stream nothing.
+ */
+#define STEP_BACK_NS 1000u
+#define STEP_BACK_MESSAGES 16u
+#define STEPS_APART_MIN 16u
+#define STEPS_APART_MAX 4096u
+
+static void step_back(struct mapring_consumer *consumer)
+{
+    if (consumer->stepped_back) {
+        if (consumer->sequence - consumer->stepped_sequence >= STEP_BACK_MESSAGES)
+            consumer->steps_apart = STEPS_APART_MIN;
+        else
+            consumer->steps_left = consumer->steps_apart = (uint32_t)min64(2 * consumer->steps_apart, STEPS_APART_MAX);
+    }
+    consumer->stepped_back = consumer->steps_left == 0;
+    if (!consumer->stepped_back) {
+        consumer->steps_left--;
+        return;
+    }
+    consumer->stepped_sequence = consumer->sequence;
+    uint64_t end = platform_clock_ns() + STEP_BACK_NS;
+    do
+        spin_pause();
+    while (platform_clock_ns() < end);
+}
+
 /* Waits until there is something to read. Returns 1, 0 when the time passed, or why nothing will come. */
 static int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_ns)
 {
@@ -163,6 +200,7 @@ static int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_
     if (timeout_ns == 0)
         return 0;
     uint64_t deadline = deadline_after(timeout_ns);
+    step_back(consumer);
     for (;;) {
         switch (wait_once(&consumer->sleeper, deadline)) {
         case WAIT_READY: {
@@ -278,6 +316,7 @@ static int32_t join(struct mapring_consumer *consumer, enum index_end start)
     consumer->sequence = mark.sequence;
     consumer->released = mark;
     consumer->batch = consumer->capacity / 8;
+    consumer->steps_apart = consumer->steps_left = STEPS_APART_MIN;
     consumer->sleeper.bell = &ring->readers->news;
     consumer->sleeper.number = SLOT_NUMBER(consumer->slot);
     consumer->sleeper.ready = is_readable;

@@ -120,20 +120,26 @@ static NOINLINE int32_t publish_slow(struct mapring_producer *producer, const vo
     return MAPRING_OK;
 }
 
-/* A message on its own that fits. Twice in the program: for short messages the copy is in line, so that nothing is
- * called. */
-static ALWAYS_INLINE int32_t publish(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
-                                     void (*copy)(void *to, const void *from, uint64_t length))
+/* Makes one message visible, whose payload is in place and for which there was room without asking. */
+static inline int32_t commit_message(struct mapring_producer *producer, uint64_t length, uint32_t tag)
 {
     uint8_t *record = producer->next;
     uint8_t *next = record + record_size(length);
-    copy(record + HEADER_SIZE, data, length);
     /* Before this record becomes visible, so that stale bytes never look like the next. */
     store64_relaxed(header_at(next), 0);
     producer->next = next;
     producer->sequence++;
     commit_header(producer, record, message_header(length, tag));
     return MAPRING_OK;
+}
+
+/* A message on its own that fits. Twice in the program: for short messages the copy is in line, so that nothing is
+ * called. */
+static ALWAYS_INLINE int32_t publish(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
+                                     void (*copy)(void *to, const void *from, uint64_t length))
+{
+    copy(producer->next + HEADER_SIZE, data, length);
+    return commit_message(producer, length, tag);
 }
 
 static NOINLINE int32_t publish_long(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag)
@@ -152,43 +158,92 @@ int32_t mapring_publish(mapring_producer *producer, const void *data, uint64_t l
     return publish(producer, data, length, tag, copy_short_to_shared);
 }
 
+/* Publishes as one run those of the messages that fit without asking. Returns how many. */
+static uint32_t publish_run(struct mapring_producer *producer, const mapring_message *messages, uint32_t count)
+{
+    uint8_t *start = producer->next;
+    uint64_t start_header = 0;
+    uint32_t done = 0;
+    /* The headers within the run need no 0 before them: nobody gets there before the first header is stored. */
+    for (; done < count && fits(producer, messages[done].length) && messages[done].data != NULL; done++) {
+        const mapring_message *message = &messages[done];
+        uint8_t *record = producer->next;
+        uint64_t header = message_header(message->length, message->tag);
+        if (message->length <= COPY_SHORT_MAX)
+            copy_short_to_shared(record + HEADER_SIZE, message->data, message->length);
+        else
+            copy_to_shared(record + HEADER_SIZE, message->data, message->length);
+        if (done == 0)
+            start_header = header;
+        else
+            store64_relaxed(header_at(record), header);
+        producer->next = record + record_size(message->length);
+    }
+    if (done > 0) {
+        store64_relaxed(header_at(producer->next), 0);
+        producer->sequence += done;
+        commit_header(producer, start, start_header);
+    }
+    return done;
+}
+
 int32_t mapring_publish_batch(mapring_producer *producer, const mapring_message *messages, uint32_t count,
                               int64_t timeout_ns)
 {
     if (producer == NULL || timeout_ns < 0 || (messages == NULL && count > 0) || count > INT32_MAX)
         return MAPRING_INVALID_ARGUMENT;
+    end_run(producer);
     uint64_t deadline = 0; /* read the clock only when there is no room at once */
-    for (uint32_t i = 0; i < count; i++) {
-        const mapring_message *message = &messages[i];
-        uint32_t flags = i + 1 < count ? MAPRING_MORE : 0;
-        int32_t status = publish_slow(producer, message->data, message->length, message->tag, flags, 0);
+    uint32_t done = 0;
+    for (;;) {
+        done += publish_run(producer, messages + done, count - done);
+        if (done == count)
+            return (int32_t)count;
+        const mapring_message *message = &messages[done];
+        int32_t status = publish_slow(producer, message->data, message->length, message->tag, 0, 0);
         if (status == MAPRING_FULL && timeout_ns > 0) {
             uint64_t now = platform_clock_ns();
             if (deadline == 0)
                 deadline = deadline_after(timeout_ns);
             if (now < deadline)
-                status = publish_slow(producer, message->data, message->length, message->tag, flags,
-                                      (int64_t)(deadline - now));
+                status =
+                    publish_slow(producer, message->data, message->length, message->tag, 0, (int64_t)(deadline - now));
         }
-        if (status < 0) {
-            end_run(producer);
-            return i > 0 ? (int32_t)i : status;
-        }
+        if (status < 0)
+            return done > 0 ? (int32_t)done : status;
+        done++;
     }
-    return (int32_t)count;
 }
 
 /* Claims. While one is open there is no room, so that everything else has to ask and finds out. */
 
+static void open_claim(struct mapring_producer *producer, uint64_t padding, uint64_t size, uint32_t count)
+{
+    producer->claim_count = count;
+    producer->claim_padding = padding;
+    producer->claim_size = size;
+    producer->claim_limit = producer->limit;
+    producer->limit = producer->next;
+}
+
+/* Where the first record of a claim starts. */
+static uint8_t *claim_start(const struct mapring_producer *producer, uint64_t padding)
+{
+    return padding > 0 ? producer->ring.data : producer->next;
+}
+
 int32_t mapring_claim(mapring_producer *producer, uint64_t length, int64_t timeout_ns, void **payload)
 {
-    mapring_message message = {.length = length};
-    if (payload == NULL)
+    if (producer == NULL || timeout_ns < 0 || payload == NULL)
         return MAPRING_INVALID_ARGUMENT;
-    int32_t status = mapring_claim_batch(producer, &message, 1, timeout_ns);
-    if (status < 0)
-        return status;
-    *payload = (void *)(uintptr_t)message.data;
+    uint64_t padding = 0;
+    if (UNLIKELY(!fits(producer, length))) {
+        int32_t status = claim_room(producer, length, timeout_ns, &padding);
+        if (status < 0)
+            return status;
+    }
+    open_claim(producer, padding, record_size(length), 1);
+    *payload = claim_start(producer, padding) + HEADER_SIZE;
     return MAPRING_OK;
 }
 
@@ -204,7 +259,7 @@ int32_t mapring_claim_batch(mapring_producer *producer, mapring_message *message
         if (status < 0)
             return status;
     }
-    uint8_t *start = padding > 0 ? producer->ring.data : producer->next;
+    uint8_t *start = claim_start(producer, padding);
     uint64_t room = padding > 0 ? 0 : (uint64_t)(producer->limit - producer->next);
     uint64_t size = 0;
     uint32_t granted = 0;
@@ -214,19 +269,13 @@ int32_t mapring_claim_batch(mapring_producer *producer, mapring_message *message
         granted++;
     } while (granted < count && messages[granted].length <= MESSAGE_LENGTH_MAX &&
              size + record_size(messages[granted].length) + HEADER_SIZE <= room);
-
-    producer->claim_open = true;
-    producer->claim_count = granted;
-    producer->claim_padding = padding;
-    producer->claim_size = size;
-    producer->claim_limit = producer->limit;
-    producer->limit = producer->next;
+    open_claim(producer, padding, size, granted);
     return (int32_t)granted;
 }
 
 static void close_claim(struct mapring_producer *producer)
 {
-    producer->claim_open = false;
+    producer->claim_count = 0;
     producer->limit = producer->claim_limit;
 }
 
@@ -234,13 +283,15 @@ int32_t mapring_commit(mapring_producer *producer, uint64_t length, uint32_t tag
 {
     if (producer == NULL || (flags & ~(uint32_t)MAPRING_MORE) != 0)
         return MAPRING_INVALID_ARGUMENT;
-    if (!producer->claim_open)
+    if (producer->claim_count == 0)
         return MAPRING_NO_CLAIM;
     if (producer->claim_count != 1)
         return MAPRING_INVALID_ARGUMENT;
     if (length > MESSAGE_LENGTH_MAX || record_size(length) > producer->claim_size)
         return MAPRING_MESSAGE_TOO_LARGE;
     close_claim(producer);
+    if (producer->claim_padding == 0 && (producer->run_header | flags) == 0 && fits(producer, length))
+        return commit_message(producer, length, tag);
     append_padding(producer, producer->claim_padding);
     append_message(producer, length, tag, flags);
     return MAPRING_OK;
@@ -249,14 +300,14 @@ int32_t mapring_commit(mapring_producer *producer, uint64_t length, uint32_t tag
 /* Where a granted message lies in the claim, in bytes; the size of the claim if it does not lie there. */
 static uint64_t place_in_claim(const struct mapring_producer *producer, const mapring_message *message)
 {
-    const uint8_t *start = producer->claim_padding > 0 ? producer->ring.data : producer->next;
+    const uint8_t *start = claim_start(producer, producer->claim_padding);
     uint64_t place = (uint64_t)(uintptr_t)message->data - (uint64_t)(uintptr_t)(start + HEADER_SIZE);
     return place < producer->claim_size && place % 8 == 0 ? place : producer->claim_size;
 }
 
 static int32_t check_batch(const struct mapring_producer *producer, const mapring_message *messages, uint32_t count)
 {
-    if (!producer->claim_open)
+    if (producer->claim_count == 0)
         return MAPRING_NO_CLAIM;
     if (count > producer->claim_count)
         return MAPRING_INVALID_ARGUMENT;
@@ -295,7 +346,7 @@ int32_t mapring_abandon(mapring_producer *producer)
 {
     if (producer == NULL)
         return MAPRING_INVALID_ARGUMENT;
-    if (!producer->claim_open)
+    if (producer->claim_count == 0)
         return MAPRING_NO_CLAIM;
     close_claim(producer);
     return MAPRING_OK;

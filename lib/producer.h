@@ -24,8 +24,7 @@ struct mapring_producer {
 
     /* The open run, the open claim. */
     uint8_t *run_start;
-    bool claim_open;
-    uint32_t claim_count;   /* of messages claimed */
+    uint32_t claim_count;   /* of messages claimed; 0: no claim is open */
     uint64_t claim_padding; /* bytes of padding before the first */
     uint64_t claim_size;    /* bytes of their records */
     uint8_t *claim_limit;   /* `limit` once the claim is closed */

@@ -215,7 +215,7 @@ int32_t mapring_end(mapring_producer *producer)
 {
     if (producer == NULL)
         return MAPRING_INVALID_ARGUMENT;
-    if (producer->claim_open)
+    if (producer->claim_count > 0)
         return MAPRING_CLAIM_OPEN;
     if (producer->ended)
         return MAPRING_OK;

@@ -57,6 +57,8 @@ static void write_stream(struct ring *ring)
         store64_relaxed(&ring->readers->slots[i].cursor, NO_POSITION);
 }
 
+/* Takes the producer's lock on the way: it can need the id (Windows names locks by it), and must be held before others
+ * find the ring complete. */
 static int32_t write_identity(struct ring *ring, const char *name)
 {
     void *address;
@@ -77,10 +79,14 @@ static int32_t write_identity(struct ring *ring, const char *name)
     identity->created_ns = platform_time_ns();
     memcpy(identity->ring_id, geometry->ring_id, sizeof identity->ring_id);
     memcpy(identity->name, name, strlen(name));
+    status = platform_lock(ring->segment, PRODUCER_NUMBER);
     /* Pairs with the load of magic in read_identity(): who sees it sees the whole ring. */
-    store64_release(&identity->magic, IDENTITY_MAGIC);
+    if (status == 1)
+        store64_release(&identity->magic, IDENTITY_MAGIC);
     platform_unmap(address, sizeof(struct identity));
-    return MAPRING_OK;
+    if (status == 0)
+        return MAPRING_PRODUCER_EXISTS;
+    return status < 0 ? status : MAPRING_OK;
 }
 
 int32_t ring_create(const char *name, const char *file, uint64_t capacity, uint32_t slot_count, uint64_t first_position,
@@ -105,12 +111,8 @@ int32_t ring_create(const char *name, const char *file, uint64_t capacity, uint3
         status = map_regions(ring, ROLE_PRODUCER);
     if (status == MAPRING_OK) {
         write_stream(ring);
-        status = platform_lock(ring->segment, PRODUCER_NUMBER);
-        if (status == 0)
-            status = MAPRING_PRODUCER_EXISTS;
-    }
-    if (status > 0)
         status = write_identity(ring, name);
+    }
     if (status < 0)
         ring_close(ring);
     return status;
