@@ -14,10 +14,12 @@
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define NOINLINE __attribute__((noinline))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
+#define PREFETCH(address) __builtin_prefetch(address)
 #else
 #define UNLIKELY(condition) (condition)
 #define NOINLINE
 #define ALWAYS_INLINE inline
+#define PREFETCH(address) ((void)(address))
 #endif
 
 static inline uint64_t min64(uint64_t a, uint64_t b)
