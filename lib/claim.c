@@ -1,5 +1,5 @@
 /*
- * Getting room: DESIGN P3. Out of line, entered once or twice per stride and
+ * Getting room: docs/design.md P3. Out of line, entered once or twice per stride and
  * when the ring is full.
  *
  * The frontier says how far the producer may write; everything below frontier -

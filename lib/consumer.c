@@ -1,5 +1,5 @@
 /*
- * Reading: DESIGN P2. What is done for every message is here; joining is in
+ * Reading: docs/design.md P2. What is done for every message is here; joining is in
  * slot.c, sleeping in wait.c.
  */
 #include <stdlib.h>

@@ -106,7 +106,7 @@ struct index_entry {
 };
 
 struct stream {
-    /* Line 0: the limits of overwriting (DESIGN P3). */
+    /* Line 0: the limits of overwriting (docs/design.md P3). */
     shared64 frontier; /* everything below frontier - capacity may be overwritten from now on */
     shared64 acted;    /* the last frontier that was confirmed, and is acted on */
     uint8_t unused0[BLOCK_SIZE - 16];
@@ -137,7 +137,7 @@ static_assert(sizeof(struct stream) == STREAM_HEAD_SIZE, "format 1");
 /* Readers. */
 
 /*
- * Where one side sleeps and the other wakes it (DESIGN P5; wait.c). Sleepers
+ * Where one side sleeps and the other wakes it (docs/design.md P5; wait.c). Sleepers
  * raise their bit; the bell is rung by lowering the bits, then changing the doorbell.
  */
 struct bell {

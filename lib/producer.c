@@ -1,5 +1,5 @@
 /*
- * Publishing: DESIGN P1. What is done for every message is here; getting room,
+ * Publishing: docs/design.md P1. What is done for every message is here; getting room,
  * once or twice per stride, is in claim.c.
  */
 #include "producer.h"

@@ -1,5 +1,5 @@
 /*
- * The producer's life outside publishing: creation, takeover (DESIGN P8), the
+ * The producer's life outside publishing: creation, takeover (docs/design.md P8), the
  * end of the stream, and waiting for consumers.
  */
 #include <stdlib.h>

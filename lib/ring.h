@@ -20,7 +20,7 @@ struct ring {
     struct readers *readers; /* read-only for ROLE_OBSERVER */
 };
 
-/* The locks of a ring (DESIGN P7). They are numbered as sleepers are. */
+/* The locks of a ring (docs/design.md P7). They are numbered as sleepers are. */
 #define PRODUCER_NUMBER 0u
 #define SLOT_NUMBER(slot) (1u + (slot))
 

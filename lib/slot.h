@@ -1,5 +1,5 @@
 /*
- * Consumers' slots: joining a ring and leaving it (DESIGN P6).
+ * Consumers' slots: joining a ring and leaving it (docs/design.md P6).
  */
 #ifndef MAPRING_LIB_SLOT_H
 #define MAPRING_LIB_SLOT_H

@@ -1,5 +1,5 @@
 /*
- * Sleeping until the other side does something, and waking it: DESIGN P5.
+ * Sleeping until the other side does something, and waking it: docs/design.md P5.
  */
 #ifndef MAPRING_LIB_WAIT_H
 #define MAPRING_LIB_WAIT_H

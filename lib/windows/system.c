@@ -1,0 +1,123 @@
+/*
+ * Clocks, fences across processes, random words, the process; names and errors of the system.
+ */
+#include "win32.h"
+
+#include <bcrypt.h>
+#include <stdio.h>
+#include <wchar.h>
+
+#include <mapring/mapring.h>
+
+#define SESSION_PREFIX L"Local\\"
+
+int32_t win32_status(DWORD error)
+{
+    switch (error) {
+    case ERROR_FILE_NOT_FOUND:
+    case ERROR_PATH_NOT_FOUND:
+    case ERROR_INVALID_DRIVE:
+    case ERROR_BAD_NETPATH:
+    case ERROR_BAD_NET_NAME:
+        return MAPRING_NOT_FOUND;
+    case ERROR_ALREADY_EXISTS:
+    case ERROR_FILE_EXISTS:
+        return MAPRING_EXISTS;
+    case ERROR_INVALID_HANDLE: /* a name that belongs to an object of another type */
+        return MAPRING_WRONG_KIND;
+    case ERROR_FILE_INVALID: /* an empty file */
+    case ERROR_DIRECTORY:
+        return MAPRING_NOT_A_RING;
+    case ERROR_ACCESS_DENIED:
+    case ERROR_WRITE_PROTECT:
+    case ERROR_SHARING_VIOLATION:
+    case ERROR_LOCK_VIOLATION:
+    case ERROR_USER_MAPPED_FILE:
+    case ERROR_DELETE_PENDING:
+    case ERROR_PRIVILEGE_NOT_HELD:
+        return MAPRING_PERMISSION;
+    case ERROR_DISK_FULL:
+    case ERROR_HANDLE_DISK_FULL:
+    case ERROR_FILE_TOO_LARGE:
+        return MAPRING_NO_SPACE;
+    case ERROR_NOT_ENOUGH_MEMORY:
+    case ERROR_OUTOFMEMORY:
+    case ERROR_COMMITMENT_LIMIT:
+    case ERROR_COMMITMENT_MINIMUM:
+    case ERROR_NO_SYSTEM_RESOURCES:
+    case ERROR_NOT_ENOUGH_QUOTA:
+        return MAPRING_NO_MEMORY;
+    case ERROR_TOO_MANY_OPEN_FILES:
+        return MAPRING_NO_DESCRIPTORS;
+    case ERROR_INVALID_NAME:
+    case ERROR_BAD_PATHNAME:
+    case ERROR_FILENAME_EXCED_RANGE:
+        return MAPRING_INVALID_NAME;
+    case ERROR_INVALID_FUNCTION:
+    case ERROR_NOT_SUPPORTED:
+    case ERROR_CALL_NOT_IMPLEMENTED:
+        return MAPRING_UNSUPPORTED;
+    default:
+        return MAPRING_SYSTEM_ERROR;
+    }
+}
+
+int32_t win32_segment_name(const char *name, wchar_t object_name[WIN32_NAME_SIZE])
+{
+    const int prefix = (int)(sizeof SESSION_PREFIX / sizeof(wchar_t)) - 1;
+    wmemcpy(object_name, SESSION_PREFIX, (size_t)prefix);
+    int written =
+        MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, name, -1, object_name + prefix, WIN32_NAME_SIZE - prefix);
+    return written > 0 ? MAPRING_OK : MAPRING_INVALID_NAME;
+}
+
+void win32_ring_name(const uint64_t ring_id[2], const wchar_t *use, uint32_t number,
+                     wchar_t object_name[WIN32_NAME_SIZE])
+{
+    _snwprintf(object_name, WIN32_NAME_SIZE, SESSION_PREFIX L".mapring-%016I64x%016I64x-%ls-%u", ring_id[0], ring_id[1],
+               use, number);
+    object_name[WIN32_NAME_SIZE - 1] = 0;
+}
+
+uint64_t platform_clock_ns(void)
+{
+    LARGE_INTEGER frequency, counter;
+    QueryPerformanceFrequency(&frequency);
+    QueryPerformanceCounter(&counter);
+    uint64_t per_second = (uint64_t)frequency.QuadPart;
+    uint64_t ticks = (uint64_t)counter.QuadPart;
+    /* In two parts, so that the product stays within 64 bits. */
+    return ticks / per_second * 1000000000u + ticks % per_second * 1000000000u / per_second;
+}
+
+uint64_t platform_time_ns(void)
+{
+    /* In units of 100 ns, since 1601. */
+    const uint64_t unix_epoch = 116444736000000000u;
+    FILETIME now;
+    GetSystemTimePreciseAsFileTime(&now);
+    return (((uint64_t)now.dwHighDateTime << 32 | now.dwLowDateTime) - unix_epoch) * 100;
+}
+
+uint32_t platform_process_id(void)
+{
+    return GetCurrentProcessId();
+}
+
+/* FlushProcessWriteBuffers() reaches the threads of this process alone. */
+bool platform_heavy_fence_register(void)
+{
+    return false;
+}
+
+bool platform_heavy_fence(void)
+{
+    fence_full();
+    return false;
+}
+
+int32_t platform_random(uint64_t words[2])
+{
+    NTSTATUS status = BCryptGenRandom(NULL, (UCHAR *)words, 2 * sizeof words[0], BCRYPT_USE_SYSTEM_PREFERRED_RNG);
+    return BCRYPT_SUCCESS(status) ? MAPRING_OK : MAPRING_SYSTEM_ERROR;
+}

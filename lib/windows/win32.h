@@ -1,0 +1,38 @@
+/*
+ * What the files of lib/windows/ share.
+ */
+#ifndef MAPRING_LIB_WIN32_H
+#define MAPRING_LIB_WIN32_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+#include "../layout.h"
+#include "../platform.h"
+
+struct platform_segment {
+    HANDLE mapping; /* the name lives as long as somebody has a handle such as this */
+    HANDLE file;    /* for a segment that was made or opened by its file: keeps writers away; else NULL */
+    uint64_t size;
+    wchar_t *unpublished; /* full path of a file that this handle made and has not published: goes with the handle */
+    uint64_t lock_id[2];  /* the ring's id, once it has been needed; 0 before */
+    HANDLE locks[SLOTS_MAX + 1];
+};
+
+/* The status for what GetLastError() returned. */
+int32_t win32_status(DWORD error);
+
+/* The name of a segment, a lock or an event among the named objects of the session, ended by a zero. */
+#define WIN32_NAME_SIZE 256
+
+/* MAPRING_INVALID_NAME if it is no valid UTF-8 or too long. */
+int32_t win32_segment_name(const char *name, wchar_t object_name[WIN32_NAME_SIZE]);
+
+/* An object of a ring for its own use: locks and events. No ring's name is like it, since none starts with a dot. */
+void win32_ring_name(const uint64_t ring_id[2], const wchar_t *use, uint32_t number,
+                     wchar_t object_name[WIN32_NAME_SIZE]);
+
+#endif
