@@ -214,10 +214,11 @@ static int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_
             return next_message(consumer, &header) != 0 ? 1 : MAPRING_STREAM_ENDED;
         }
         case WAIT_DEADLINE:
-            return 0;
         case WAIT_QUANTUM:
             if (platform_lock_held(consumer->ring.segment, PRODUCER_NUMBER) == 0 && !is_readable(consumer))
                 return MAPRING_NO_PRODUCER;
+            if (platform_clock_ns() >= deadline)
+                return 0;
         }
     }
 }
@@ -376,7 +377,11 @@ void mapring_consumer_close(mapring_consumer *consumer)
         return;
     if (platform_segment_is_ours(consumer->ring.segment)) {
         slot_leave(&consumer->ring, consumer->slot);
-        look_for_producer(consumer);
+        /* The slot may be somebody else's by now, so this cannot be look_for_producer(). */
+        struct bell *room = &consumer->ring.readers->room;
+        fence_full();
+        if ((load64_relaxed(&room->sleepers) & ~SLEEPERS_WANT_FENCES) != 0)
+            bell_ring(room, consumer->sleeper.parking, PRODUCER_NUMBER, PRODUCER_NUMBER);
     }
     platform_parking_close(consumer->sleeper.parking);
     ring_close(&consumer->ring);

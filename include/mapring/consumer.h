@@ -62,8 +62,8 @@ MAPRING_API void mapring_consumer_close(mapring_consumer *consumer);
  *
  * Returns how many were read; 0 when none came in time; MAPRING_STREAM_ENDED (all was read and the producer ended
  * the stream); MAPRING_NO_PRODUCER (all was read, and the producer died or closed without ending: found out
- * while waiting, after at most 0.2 s; call again to wait for its successor); MAPRING_CORRUPT (the stream makes no sense
- * here; the position does not move); MAPRING_INVALID_ARGUMENT (max is 0, negative time).
+ * by calls that wait, when their time is over or within 0.2 s; call again to wait for its successor); MAPRING_CORRUPT
+ * (the stream makes no sense here; the position does not move); MAPRING_INVALID_ARGUMENT (max is 0, negative time).
  */
 MAPRING_API int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint32_t max,
                                  int64_t timeout_ns);

@@ -39,7 +39,7 @@ static int32_t lock_name(struct platform_segment *segment, uint32_t number, wcha
 /* Whether there is an object of this name: 1, 0 or a status. */
 static int32_t exists(const wchar_t *name)
 {
-    HANDLE lock = OpenEventW(SYNCHRONIZE, FALSE, name);
+    HANDLE lock = OpenEventW(EVENT_MODIFY_STATE, FALSE, name);
     if (lock != NULL) {
         CloseHandle(lock);
         return 1;
