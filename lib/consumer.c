@@ -104,10 +104,6 @@ int32_t mapring_release(mapring_consumer *consumer, uint32_t count)
 
 /* Reading. */
 
-/* Measured at 64 B: twice the throughput of no prefetch, and of a distance of 512 bytes (bench/throughput.c). Beyond
- * the end of the data it does nothing. */
-#define PREFETCH_DISTANCE 4096u
-
 /* Looks at the next record. Returns 1 and its header if it is a message, 0 if there is none yet. */
 static inline int32_t next_message(struct mapring_consumer *consumer, uint64_t *header)
 {
@@ -119,8 +115,6 @@ static inline int32_t next_message(struct mapring_consumer *consumer, uint64_t *
             return 0;
         if (!header_is_sound(*header, offset, consumer->capacity))
             return MAPRING_CORRUPT;
-        /* Each header leads to the next, so the processor cannot run ahead by itself. */
-        PREFETCH(consumer->data + offset + PREFETCH_DISTANCE);
         if ((*header & HEADER_PADDING) == 0)
             return 1;
         /* Nothing but padding, all around: no producer of ours did that. */
@@ -128,6 +122,21 @@ static inline int32_t next_message(struct mapring_consumer *consumer, uint64_t *
             return MAPRING_CORRUPT;
         consumer->position += record_size(header_length(*header));
     }
+}
+
+/*
+ * Each header leads to the next, so the processor cannot run ahead by itself: for each record that is read, as
+ * many lines are fetched farther on. Measured against no prefetch: twice the throughput at 64 B, three times at
+ * 512 B (bench/throughput.c).
+ */
+#define PREFETCH_DISTANCE 8192u
+#define PREFETCH_MAX 4096u
+
+static inline void prefetch_beyond(const struct mapring_consumer *consumer, uint64_t size)
+{
+    uint64_t start = consumer->position + PREFETCH_DISTANCE;
+    for (uint64_t i = 0; i < size && i < PREFETCH_MAX; i += 64)
+        PREFETCH(consumer->data + ((start + i) & (consumer->capacity - 1)));
 }
 
 static inline mapring_message take_message(struct mapring_consumer *consumer, uint64_t header)
@@ -138,21 +147,27 @@ static inline mapring_message take_message(struct mapring_consumer *consumer, ui
         .sequence = consumer->sequence++,
         .tag = (uint32_t)(header >> HEADER_TAG_SHIFT),
     };
-    consumer->position += record_size(message.length);
+    uint64_t size = record_size(message.length);
+    prefetch_beyond(consumer, size);
+    consumer->position += size;
     return message;
 }
 
-static bool at_end(const struct mapring_consumer *consumer)
+/* What a caught-up consumer may read next: 1 a message (or what makes no sense), MAPRING_STREAM_ENDED, or 0: nothing
+ * yet. */
+static int32_t news(struct mapring_consumer *consumer)
 {
     /* Pairs with the release store in mapring_end(). */
-    return load64_acquire(&consumer->ring.stream->end) == consumer->position;
+    bool ended = load64_acquire(&consumer->ring.stream->end) == consumer->position;
+    uint64_t header;
+    if (next_message(consumer, &header) != 0)
+        return 1;
+    return ended ? MAPRING_STREAM_ENDED : 0;
 }
 
-static bool is_readable(void *context)
+static bool has_news(void *context)
 {
-    struct mapring_consumer *consumer = context;
-    uint64_t header;
-    return next_message(consumer, &header) != 0 || at_end(consumer);
+    return news(context) != 0;
 }
 
 static bool producer_fences(void *context)
@@ -199,27 +214,21 @@ static int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_
     /* Caught up: tell the producer everything that was released. */
     if (consumer->stored != consumer->released.position)
         store_cursor(consumer);
-    if (at_end(consumer)) {
-        uint64_t header;
-        return next_message(consumer, &header) != 0 ? 1 : MAPRING_STREAM_ENDED;
-    }
-    if (timeout_ns == 0)
-        return 0;
+    int32_t found = news(consumer);
+    if (found != 0 || timeout_ns == 0)
+        return found;
     uint64_t deadline = deadline_after(timeout_ns);
     step_back(consumer);
     for (;;) {
-        switch (wait_once(&consumer->sleeper, deadline)) {
-        case WAIT_READY: {
-            uint64_t header;
-            return next_message(consumer, &header) != 0 ? 1 : MAPRING_STREAM_ENDED;
-        }
-        case WAIT_DEADLINE:
-        case WAIT_QUANTUM:
-            if (platform_lock_held(consumer->ring.segment, PRODUCER_NUMBER) == 0 && !is_readable(consumer))
-                return MAPRING_NO_PRODUCER;
-            if (platform_clock_ns() >= deadline)
-                return 0;
-        }
+        enum wait_result result = wait_once(&consumer->sleeper, deadline);
+        bool alone = result != WAIT_READY && platform_lock_held(consumer->ring.segment, PRODUCER_NUMBER) == 0;
+        found = news(consumer);
+        if (found != 0)
+            return found;
+        if (alone)
+            return MAPRING_NO_PRODUCER;
+        if (result == WAIT_DEADLINE)
+            return 0;
     }
 }
 
@@ -326,7 +335,7 @@ static int32_t join(struct mapring_consumer *consumer, enum index_end start)
     consumer->steps_apart = consumer->steps_left = STEPS_APART_MIN;
     consumer->sleeper.bell = &ring->readers->news;
     consumer->sleeper.number = SLOT_NUMBER(consumer->slot);
-    consumer->sleeper.ready = is_readable;
+    consumer->sleeper.ready = has_news;
     consumer->sleeper.peer_fences = producer_fences;
     consumer->sleeper.context = consumer;
     consumer->fences = !platform_heavy_fence_register();
