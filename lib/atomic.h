@@ -121,32 +121,45 @@ static inline void copy_to_shared(void *shared, const void *bytes, uint64_t leng
     memcpy(shared, bytes, (size_t)length);
 }
 
-/* The same for up to COPY_SHORT_MAX bytes, without a call: two overlapping pieces cover every length between them. */
-static inline void copy_short_to_shared(void *shared, const void *bytes, uint64_t length)
+/* Up to COPY_SHORT_MAX bytes without a call: two pieces, which overlap as need be, cover every length between them. */
+static inline void copy_short(void *destination, const void *bytes, uint64_t length)
 {
-    uint8_t *to = shared;
+    uint8_t *to = destination;
     const uint8_t *from = bytes;
-    if (length >= 32) {
-        memcpy(to, from, 32);
-        memcpy(to + length - 32, from + length - 32, 32);
-    } else if (length >= 16) {
+    if (length <= 16) {
+        if (length >= 8) {
+            uint64_t first, last;
+            memcpy(&first, from, 8);
+            memcpy(&last, from + length - 8, 8);
+            memcpy(to, &first, 8);
+            memcpy(to + length - 8, &last, 8);
+        } else if (length >= 4) {
+            memcpy(to, from, 4);
+            memcpy(to + length - 4, from + length - 4, 4);
+        } else {
+            for (uint64_t i = 0; i < length; i++)
+                to[i] = from[i];
+        }
+    } else if (length <= 32) {
         memcpy(to, from, 16);
         memcpy(to + length - 16, from + length - 16, 16);
-    } else if (length >= 8) {
-        memcpy(to, from, 8);
-        memcpy(to + length - 8, from + length - 8, 8);
-    } else if (length >= 4) {
-        memcpy(to, from, 4);
-        memcpy(to + length - 4, from + length - 4, 4);
     } else {
-        for (uint64_t i = 0; i < length; i++)
-            to[i] = from[i];
+        memcpy(to, from, 32);
+        memcpy(to + length - 32, from + length - 32, 32);
     }
+}
+
+static inline void copy_short_to_shared(void *shared, const void *bytes, uint64_t length)
+{
+    copy_short(shared, bytes, length);
 }
 
 static inline void copy_from_shared(void *bytes, const void *shared, uint64_t length)
 {
-    memcpy(bytes, shared, (size_t)length);
+    if (length <= COPY_SHORT_MAX)
+        copy_short(bytes, shared, length);
+    else
+        memcpy(bytes, shared, (size_t)length);
 }
 
 #endif

@@ -28,7 +28,7 @@ static uint64_t least_cursor(const struct mapring_producer *producer)
         if (cursor >= floor && cursor < least)
             least = cursor;
     }
-    return least;
+    return least & ~(uint64_t)7; /* whatever a peer stored */
 }
 
 /* Tries to move the frontier to where a claim up to `end` needs it, and on to the end of the stride. */

@@ -132,11 +132,12 @@ static inline int32_t next_message(struct mapring_consumer *consumer, uint64_t *
 #define PREFETCH_DISTANCE 8192u
 #define PREFETCH_MAX 4096u
 
-static inline void prefetch_beyond(const struct mapring_consumer *consumer, uint64_t size)
+static inline void prefetch_beyond(const uint8_t *data, uint64_t mask, uint64_t position, uint64_t size)
 {
-    uint64_t start = consumer->position + PREFETCH_DISTANCE;
-    for (uint64_t i = 0; i < size && i < PREFETCH_MAX; i += 64)
-        PREFETCH(consumer->data + ((start + i) & (consumer->capacity - 1)));
+    uint64_t start = position + PREFETCH_DISTANCE;
+    PREFETCH(data + (start & mask));
+    for (uint64_t i = 64; UNLIKELY(i < size) && i < PREFETCH_MAX; i += 64)
+        PREFETCH(data + ((start + i) & mask));
 }
 
 static inline mapring_message take_message(struct mapring_consumer *consumer, uint64_t header)
@@ -148,7 +149,7 @@ static inline mapring_message take_message(struct mapring_consumer *consumer, ui
         .tag = (uint32_t)(header >> HEADER_TAG_SHIFT),
     };
     uint64_t size = record_size(message.length);
-    prefetch_beyond(consumer, size);
+    prefetch_beyond(consumer->data, consumer->capacity - 1, consumer->position, size);
     consumer->position += size;
     return message;
 }
@@ -232,25 +233,56 @@ static int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_
     }
 }
 
+/* Reads the messages that lie there one behind the other, up to padding, the newest one or nonsense. */
+static inline uint32_t read_plain(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max)
+{
+    /* Copies: for all the compiler knows, messages[] may lie over the fields of *consumer. */
+    const uint8_t *data = consumer->data;
+    uint64_t capacity = consumer->capacity;
+    uint64_t position = consumer->position;
+    uint64_t sequence = consumer->sequence;
+    uint32_t count = 0;
+    for (; count < max; count++) {
+        uint64_t offset = position & (capacity - 1);
+        /* Pairs with the release store of a header in producer.c. Read once: the producer may write anything. */
+        uint64_t header = load64_acquire((const shared64 *)(const void *)(data + offset));
+        if (!header_is_message(header, offset, capacity))
+            break;
+        uint64_t size = record_size(header_length(header));
+        prefetch_beyond(data, capacity - 1, position, size);
+        messages[count] = (mapring_message){
+            .data = data + offset + HEADER_SIZE,
+            .length = header_length(header),
+            .sequence = sequence++,
+            .tag = (uint32_t)(header >> HEADER_TAG_SHIFT),
+        };
+        position += size;
+    }
+    consumer->position = position;
+    consumer->sequence = sequence;
+    consumer->unreleased += count;
+    return count;
+}
+
+/* When there is nothing plain to read: steps over padding, or waits. Returns 1 when it is worth another try. */
+static NOINLINE int32_t read_slow(struct mapring_consumer *consumer, int64_t timeout_ns)
+{
+    uint64_t header;
+    int32_t found = next_message(consumer, &header);
+    return found != 0 ? found : wait_for_news(consumer, timeout_ns);
+}
+
 int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint32_t max, int64_t timeout_ns)
 {
-    if (consumer == NULL || messages == NULL || max == 0 || max > INT32_MAX || timeout_ns < 0)
+    if (UNLIKELY(consumer == NULL || messages == NULL || max == 0 || max > INT32_MAX || timeout_ns < 0))
         return MAPRING_INVALID_ARGUMENT;
     for (;;) {
-        uint32_t count = 0;
-        uint64_t header;
-        int32_t found = 1;
-        while (count < max && (found = next_message(consumer, &header)) == 1)
-            messages[count++] = take_message(consumer, header);
-        if (count > 0) {
-            consumer->unreleased += count;
+        uint32_t count = read_plain(consumer, messages, max);
+        if (count > 0)
             return (int32_t)count;
-        }
-        if (found < 0)
+        int32_t found = read_slow(consumer, timeout_ns);
+        if (found != 1)
             return found;
-        int32_t news = wait_for_news(consumer, timeout_ns);
-        if (news != 1)
-            return news;
     }
 }
 

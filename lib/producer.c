@@ -17,8 +17,9 @@ static inline shared64 *header_at(uint8_t *record)
  */
 static inline bool fits(const struct mapring_producer *producer, uint64_t length)
 {
-    return length <= MESSAGE_LENGTH_MAX &&
-           record_size(length) + HEADER_SIZE <= (uint64_t)(producer->limit - producer->next);
+    /* Both are multiples of 8 apart, so the length need not be rounded up. */
+    int64_t room = (int64_t)(producer->limit - producer->next) - (int64_t)(2 * HEADER_SIZE);
+    return room >= 0 && length <= (uint64_t)room;
 }
 
 /* The fence of a producer that heavy fences do not reach, and the closer look at the sleepers. */
@@ -121,9 +122,8 @@ static NOINLINE int32_t publish_slow(struct mapring_producer *producer, const vo
 }
 
 /* Makes one message visible, whose payload is in place and for which there was room without asking. */
-static inline int32_t commit_message(struct mapring_producer *producer, uint64_t length, uint32_t tag)
+static inline int32_t commit_message(struct mapring_producer *producer, uint8_t *record, uint64_t length, uint32_t tag)
 {
-    uint8_t *record = producer->next;
     uint8_t *next = record + record_size(length);
     /* Before this record becomes visible, so that stale bytes never look like the next. */
     store64_relaxed(header_at(next), 0);
@@ -138,8 +138,9 @@ static inline int32_t commit_message(struct mapring_producer *producer, uint64_t
 static ALWAYS_INLINE int32_t publish(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
                                      void (*copy)(void *to, const void *from, uint64_t length))
 {
-    copy(producer->next + HEADER_SIZE, data, length);
-    return commit_message(producer, length, tag);
+    uint8_t *record = producer->next;
+    copy(record + HEADER_SIZE, data, length);
+    return commit_message(producer, record, length, tag);
 }
 
 static NOINLINE int32_t publish_long(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag)
@@ -150,8 +151,8 @@ static NOINLINE int32_t publish_long(struct mapring_producer *producer, const vo
 int32_t mapring_publish(mapring_producer *producer, const void *data, uint64_t length, uint32_t tag, uint32_t flags,
                         int64_t timeout_ns)
 {
-    if (UNLIKELY(producer == NULL || data == NULL || !fits(producer, length) ||
-                 (producer->run_header | flags | (uint64_t)timeout_ns >> 63) != 0))
+    if (UNLIKELY(producer == NULL) || UNLIKELY(data == NULL) || UNLIKELY(!fits(producer, length)) ||
+        UNLIKELY((producer->run_header | flags | (uint64_t)timeout_ns >> 63) != 0))
         return publish_slow(producer, data, length, tag, flags, timeout_ns);
     if (length > COPY_SHORT_MAX)
         return publish_long(producer, data, length, tag);
@@ -291,7 +292,7 @@ int32_t mapring_commit(mapring_producer *producer, uint64_t length, uint32_t tag
         return MAPRING_MESSAGE_TOO_LARGE;
     close_claim(producer);
     if (producer->claim_padding == 0 && (producer->run_header | flags) == 0 && fits(producer, length))
-        return commit_message(producer, length, tag);
+        return commit_message(producer, producer->next, length, tag);
     append_padding(producer, producer->claim_padding);
     append_message(producer, length, tag, flags);
     return MAPRING_OK;

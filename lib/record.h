@@ -60,6 +60,12 @@ static inline bool header_is_sound(uint64_t header, uint64_t offset, uint64_t ca
     return (header & HEADER_COMMITTED) != 0 && record_size(header_length(header)) <= capacity - offset;
 }
 
+/* The same, and it is a message. */
+static inline bool header_is_message(uint64_t header, uint64_t offset, uint64_t capacity)
+{
+    return (header & HEADER_PADDING) == 0 && header_is_sound(header, offset, capacity);
+}
+
 static inline uint64_t message_length_max(uint64_t capacity)
 {
     return min64(capacity / 4, MESSAGE_LENGTH_MAX);
