@@ -6,8 +6,10 @@
 #include "payload.h"
 #include "work.h"
 
-/* Where a line lies decides which slice of the shared cache it goes through: bursts take turns on several pairs. */
-#define LINE_PAIRS 64u
+/* Where a line lies decides which way it goes between the processors: bursts take turns on lines of many pages, as the
+ * records of a ring do. */
+#define LINE_PAIRS 1024u
+#define PAGE 4096u
 #define BURST 200u
 #define PROBE_BURSTS 9u
 
@@ -15,7 +17,7 @@ struct line_pair {
     shared64 there;
     uint8_t unused0[120];
     shared64 back;
-    uint8_t unused1[120];
+    uint8_t unused1[PAGE - 136];
 };
 
 struct stream_buffer {
@@ -35,6 +37,7 @@ void bare_prepare(uint64_t buffer_capacity)
 {
     capacity = buffer_capacity;
     pairs = pair_memory(LINE_PAIRS * sizeof *pairs);
+    memset(pairs, 0, LINE_PAIRS * sizeof *pairs);
     buffer = pair_memory(sizeof *buffer + capacity);
 }
 

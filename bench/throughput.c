@@ -8,6 +8,7 @@
 
 #define BATCH 16u
 #define STREAM_CHUNK 4096u
+#define RECEIVE_BYTES 65536u
 
 /* What the partner does with the messages. */
 enum { READ_IN_PLACE, RECEIVE_COPIES };
@@ -108,7 +109,7 @@ static int32_t take_copies(const struct payload *payload, uint64_t first)
 {
     mapring_message messages[READ_BATCH];
     int32_t count =
-        check(mapring_receive(rings.got, copies, PAYLOAD_MAX, messages, READ_BATCH, WAIT_NS), "mapring_receive");
+        check(mapring_receive(rings.got, copies, RECEIVE_BYTES, messages, READ_BATCH, WAIT_NS), "mapring_receive");
     verify(payload, messages, count, first);
     return count;
 }
@@ -117,8 +118,8 @@ static void partner(const struct job *job)
 {
     struct payload payload;
     payload_prepare(&payload, job->size);
-    if (copies == NULL && (copies = aligned_alloc(4096, PAYLOAD_MAX)) == NULL)
-        fail("no memory for %llu bytes of received messages", (unsigned long long)PAYLOAD_MAX);
+    if (copies == NULL && (copies = aligned_alloc(4096, RECEIVE_BYTES)) == NULL)
+        fail("no memory for %u bytes of received messages", RECEIVE_BYTES);
     uint64_t received = 0;
     while (received < job->count) {
         int32_t count =
