@@ -163,13 +163,6 @@ static const struct command *take_arguments(struct options *options, int count, 
     return NULL;
 }
 
-/* On every way out, so that no ring and no process stays behind. */
-static void finish(void)
-{
-    rings_close();
-    pair_stop();
-}
-
 static void report(const struct command *command, const struct options *options, const struct plan *plan)
 {
     struct machine machine;
@@ -203,11 +196,11 @@ int main(int count, char **arguments)
     control_prepare(options.capacity);
     rings_prepare(&options);
     pair_start(&options);
-    atexit(finish);
+    atexit(rings_close); /* on every way out, so that no ring and no process stays behind */
     rings_open(&options);
     plan_run(&plan, &options);
     bool interrupted = stopping();
-    finish();
+    rings_close();
     if (pair_failed())
         return 1;
     if (plan.rounds_begun > 0)

@@ -68,6 +68,7 @@ void rings_open(const struct options *options)
 void rings_close(void)
 {
     pair_call(close_own);
+    pair_stop();
     close_own();
 }
 
