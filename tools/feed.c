@@ -36,15 +36,17 @@ int feed_fail_too_long(const struct feed *feed, const char *what)
                 feed->name, what, mapring_message_max(feed->capacity), feed->capacity);
 }
 
-/* MAPRING_FULL: no room in time, or the process is to stop. */
-static int32_t claim(const struct feed *feed, uint64_t length, void **payload)
+/*
+ * Claims room. `ahead`: there may be no message for it yet, and as long as
+ * there is no input this is no wait for room. MAPRING_FULL: no room in time, or the process is to stop.
+ */
+static int32_t claim(const struct feed *feed, uint64_t length, bool ahead, void **payload)
 {
     int32_t status = mapring_claim(feed->producer, length, 0, payload);
     if (status != MAPRING_FULL)
         return status;
-    if (feed->framing == FRAMING_RAW)
-        system_await_input(); /* the block may have been claimed ahead: it is no wait for room while there is no input
-                               */
+    if (ahead)
+        system_await_input();
     uint64_t end = patience_end(feed->patience);
     do {
         status = mapring_claim(feed->producer, length, patience_slice(end), payload);
@@ -107,7 +109,7 @@ static enum found find_message(const struct feed *feed, const unsigned char *byt
 static int32_t publish(const struct feed *feed, const unsigned char *bytes, size_t length)
 {
     void *payload;
-    int32_t status = claim(feed, length, &payload);
+    int32_t status = claim(feed, length, false, &payload);
     if (status != MAPRING_OK)
         return status;
     memcpy(payload, bytes, length);
@@ -190,7 +192,7 @@ static int feed_direct(const struct feed *feed)
 {
     for (;;) {
         void *payload;
-        int32_t status = claim(feed, feed->block_size, &payload);
+        int32_t status = claim(feed, feed->block_size, true, &payload);
         if (status != MAPRING_OK)
             return fail_claim(feed, status);
         uint64_t filled = 0;

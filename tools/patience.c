@@ -4,8 +4,7 @@
 #include "system.h"
 #include "tool.h"
 
-/* Longer than the 0.2 s in which a consumer finds out, while it waits, that its producer is gone. */
-#define SLICE_NS 250000000
+#define SLICE_NS 100000000
 
 uint64_t patience_end(struct patience patience)
 {

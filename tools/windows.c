@@ -30,6 +30,7 @@ void system_start(int *argc, char ***argv)
 {
     _setmode(_fileno(stdin), _O_BINARY);
     _setmode(_fileno(stdout), _O_BINARY);
+    _setmode(_fileno(stderr), _O_BINARY);
     SetConsoleOutputCP(CP_UTF8);
 
     int count;
@@ -99,6 +100,12 @@ void system_await_input(void)
     /* A pipe cannot be waited for without reading it. */
 }
 
+/* What a pipe says whose readers are gone; the last is Wine's word. */
+static bool is_closed(DWORD error)
+{
+    return error == ERROR_BROKEN_PIPE || error == ERROR_NO_DATA || error == ERROR_PIPE_NOT_CONNECTED;
+}
+
 static int write_all(const unsigned char *data, size_t length)
 {
     HANDLE output = GetStdHandle(STD_OUTPUT_HANDLE);
@@ -110,7 +117,7 @@ static int write_all(const unsigned char *data, size_t length)
         if (system_stopped())
             return SYSTEM_STOPPED;
         if (!done)
-            return last_error == ERROR_BROKEN_PIPE || last_error == ERROR_NO_DATA ? SYSTEM_CLOSED : SYSTEM_FAILED;
+            return is_closed(last_error) ? SYSTEM_CLOSED : SYSTEM_FAILED;
         data += count;
         length -= count;
     }

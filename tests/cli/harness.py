@@ -1,22 +1,29 @@
 """What the tests of the mapring command share: processes, a private folder of names, and the count of results.
 
-Usage of each test program: TEST.py COMMAND..., where COMMAND runs the mapring command.
+Usage of each test program: TEST.py COMMAND..., where COMMAND runs the mapring command. If it ends in .exe it is the
+one for Windows, run under Wine.
 """
 
+import array
 import ctypes
+import fcntl
 import os
+import re
 import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import traceback
 
-COMMAND = sys.argv[1:]
+COMMAND = [os.path.abspath(part) if os.sep in part else part for part in sys.argv[1:]]
 LIMIT = 30  # seconds that anything may take
 PR_SET_PDEATHSIG = 1
+
+WINDOWS = COMMAND[-1].endswith(".exe")
 
 tests = []
 processes = []
@@ -26,6 +33,11 @@ folder = None
 def test(function):
     tests.append(function)
     return function
+
+
+def linux_test(function):
+    """A test of something that Windows does not have, or that Wine does not let us see."""
+    return function if WINDOWS else test(function)
 
 
 def _die_with_parent():
@@ -68,6 +80,18 @@ def read_exactly(process, size):
     return data
 
 
+def write_in_parts(process, data, size):
+    """Feeds the process so that it reads the data in parts of that size: each is written when the one before was read."""
+    for i in range(0, len(data), size):
+        process.stdin.write(data[i:i + size])
+        unread = array.array("i", [1])
+        deadline = time.monotonic() + LIMIT
+        while unread[0] > 0:
+            assert time.monotonic() < deadline, "the input was not read"
+            os.sched_yield()
+            fcntl.ioctl(process.stdin, termios.FIONREAD, unread)
+
+
 def until(condition):
     """Asks until it is so. Each question runs a process, so this is no busy loop of our own."""
     deadline = time.monotonic() + LIMIT
@@ -89,13 +113,14 @@ def contains(text, *parts):
         assert part in text, f"{part!r} is not in {text!r}"
 
 
-def fails(result, *parts, status=1):
+def fails(result, *parts, status=1, pattern=""):
     """The command failed as it should: exit status, and one line that says so."""
     code, output, errors = result
     equal(code, status, "exit status (" + errors.strip() + ")")
     equal(output, b"", "standard output")
     assert errors.startswith("mapring: ") and errors.endswith("\n") and errors.count("\n") == 1, repr(errors)
     contains(errors, *parts)
+    assert re.search(pattern, errors), f"{pattern!r} does not match {errors!r}"
 
 
 def succeeds(result, output=b"", errors=""):
@@ -104,8 +129,18 @@ def succeeds(result, output=b"", errors=""):
     equal(result[1], output, "standard output")
 
 
+def pid_pattern(process):
+    """What the command calls this process. Under Wine processes have other numbers, which are not known here."""
+    return "[0-9]+" if WINDOWS else str(process.pid)
+
+
 def path(name):
     return os.path.join(folder, name)
+
+
+def argument_path(name):
+    """A path as the command understands it: under Wine, Z: is the whole file system."""
+    return "Z:" + path(name).replace("/", "\\") if WINDOWS else path(name)
 
 
 def _time_is_up(number, frame):
@@ -139,6 +174,10 @@ def _run_one(function):
 
 def main():
     signal.signal(signal.SIGALRM, _time_is_up)
+    if WINDOWS:
+        # The first program starts services that keep its standard streams open for long.
+        subprocess.run(COMMAND + ["--version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, timeout=4 * LIMIT)
     results = [_run_one(function) for function in tests]
     print(f"{results.count(True)} passed, {results.count(False)} failed")
     sys.exit(0 if all(results) else 1)

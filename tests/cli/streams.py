@@ -6,7 +6,8 @@ import random
 import signal
 import struct
 
-from harness import (contains, equal, finish, main, path, read_exactly, read_some, run, start, succeeds, test, until)
+from harness import (contains, equal, finish, linux_test, main, path, read_exactly, read_some, run, start, succeeds,
+                     test, until, write_in_parts)
 
 randomness = random.Random(2)
 
@@ -82,24 +83,18 @@ def frames_arrive_byte_for_byte():
 
 
 @test
-def input_in_small_parts_arrives_byte_for_byte():
+def input_in_parts_arrives_byte_for_byte():
     messages = [b"", b"a", b"bc" * 300, b"\n\n"]
-    for options, data in ((["--frames"], frames(messages)), ([], b"a\n\nbc\nlast"), (["--raw", "4"], b"abcdefghij"),
-                          (["--raw", "5000"], b"k" * 7000)):
-        sub = start("sub", "ring", "--frames")
-        pub = start("pub", "ring", "--wait-consumers", "1", *options)
-        step = max(1, len(data) // 700)
-        for i in range(0, len(data), step):
-            pub.stdin.write(data[i:i + step])
-        succeeds(finish(pub))
-        if options == ["--frames"]:
-            expected = messages
-        elif options == []:
-            expected = [b"a", b"", b"bc", b"last"]
-        else:
-            size = int(options[1])
-            expected = [data[i:i + size] for i in range(0, len(data), size)]
-        succeeds(finish(sub), frames(expected))
+    lines = [b"a", b"", b"bc" * 20, b"last"]
+    for options, data, expected in ((["--frames"], frames(messages), messages), ([], b"\n".join(lines), lines),
+                                    (["--raw", "4"], b"abcdefghij", [b"abcd", b"efgh", b"ij"]),
+                                    (["--raw", "5000"], b"k" * 7000, [b"k" * 5000, b"k" * 2000])):
+        for parts in (3, 40):
+            sub = start("sub", "ring", "--frames")
+            pub = start("pub", "ring", "--wait-consumers", "1", *options)
+            write_in_parts(pub, data, len(data) // parts + 1)
+            succeeds(finish(pub))
+            succeeds(finish(sub), frames(expected))
 
 
 @test
@@ -162,7 +157,7 @@ def a_closed_pipe_ends_the_consumer_while_messages_come():
     equal(sub.stderr.read(), b"", "standard error")
 
 
-@test
+@linux_test
 def a_closed_pipe_ends_the_consumer_while_nothing_comes():
     pub = start("pub", "ring")
     sub = start("sub", "ring")
@@ -189,12 +184,12 @@ def another_producer_continues_after_a_kill():
         if generation < 3:
             pub.kill()
             pub.wait(timeout=30)
-            contains(run("stat", "ring")[1].decode(), f"producer   {pub.pid} dead", f"epoch      {generation + 1}\n")
+            contains(run("stat", "ring")[1].decode(), " dead\n", f"epoch      {generation + 1}\n")
     succeeds(finish(pub))
     succeeds(finish(sub), expected)
 
 
-@test
+@linux_test
 def another_producer_continues_after_a_signal():
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         sub = start("sub", "ring")
@@ -209,7 +204,7 @@ def another_producer_continues_after_a_signal():
         succeeds(finish(sub), b"two\n")
 
 
-@test
+@linux_test
 def a_signal_ends_a_producer_without_room():
     blocked, unread = os.pipe()
     sub = start("sub", "ring", stdout=unread)
@@ -226,7 +221,7 @@ def a_signal_ends_a_producer_without_room():
     os.close(blocked)
 
 
-@test
+@linux_test
 def a_signal_ends_a_consumer_in_good_order():
     pub = start("pub", "ring")
     sub = start("sub", "ring")
@@ -238,7 +233,7 @@ def a_signal_ends_a_consumer_in_good_order():
     succeeds(finish(pub))
 
 
-@test
+@linux_test
 def a_person_is_told_that_the_producer_is_gone():
     terminal, errors = pty.openpty()
     pub = start("pub", "ring")
