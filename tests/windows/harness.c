@@ -96,7 +96,7 @@ static void stop(const char *what)
     exit(1);
 }
 
-struct child start_child(const char *program, const char *const *arguments)
+static struct child start(const char *program, const char *const *arguments, bool with_errors)
 {
     char self[MAX_PATH];
     if (program == NULL) {
@@ -122,7 +122,7 @@ struct child start_child(const char *program, const char *const *arguments)
         .dwFlags = STARTF_USESTDHANDLES,
         .hStdInput = its_input,
         .hStdOutput = its_output,
-        .hStdError = GetStdHandle(STD_ERROR_HANDLE),
+        .hStdError = with_errors ? its_output : GetStdHandle(STD_ERROR_HANDLE),
     };
     PROCESS_INFORMATION information;
     if (!CreateProcessA(program, line, NULL, NULL, TRUE, CREATE_SUSPENDED, NULL, NULL, &startup, &information))
@@ -137,6 +137,16 @@ struct child start_child(const char *program, const char *const *arguments)
     CloseHandle(its_output);
     child.process = information.hProcess;
     return child;
+}
+
+struct child start_child(const char *program, const char *const *arguments)
+{
+    return start(program, arguments, false);
+}
+
+struct child start_child_with_errors(const char *program, const char *const *arguments)
+{
+    return start(program, arguments, true);
 }
 
 size_t read_child(struct child *child, void *buffer, size_t size)
@@ -170,16 +180,49 @@ bool expect_line(struct child *child, const char *wanted)
     return false;
 }
 
-bool write_child(struct child *child, const void *bytes, size_t size)
+static bool write_all(HANDLE to, const void *bytes, size_t size)
 {
     DWORD written;
     while (size > 0) {
-        if (!WriteFile(child->input, bytes, (DWORD)size, &written, NULL))
+        if (!WriteFile(to, bytes, (DWORD)size, &written, NULL))
             return false;
         bytes = (const char *)bytes + written;
         size -= written;
     }
     return true;
+}
+
+bool write_child(struct child *child, const void *bytes, size_t size)
+{
+    return write_all(child->input, bytes, size);
+}
+
+struct feeding {
+    HANDLE to;
+    const void *bytes;
+    size_t size;
+};
+
+static DWORD WINAPI feed(void *context)
+{
+    struct feeding *feeding = context;
+    write_all(feeding->to, feeding->bytes, feeding->size);
+    CloseHandle(feeding->to);
+    free(feeding);
+    return 0;
+}
+
+void feed_child(struct child *child, const void *bytes, size_t size)
+{
+    struct feeding *feeding = malloc(sizeof *feeding);
+    if (feeding == NULL)
+        stop("malloc");
+    *feeding = (struct feeding){child->input, bytes, size};
+    child->input = NULL;
+    HANDLE thread = CreateThread(NULL, 0, feed, feeding, 0, NULL);
+    if (thread == NULL)
+        stop("CreateThread");
+    CloseHandle(thread);
 }
 
 void close_input(struct child *child)

@@ -44,6 +44,8 @@ struct child {
 
 /* `program` NULL: this program. The arguments, without spaces or quotes in them, end with NULL. */
 struct child start_child(const char *program, const char *const *arguments);
+/* The same, with its errors in its output. */
+struct child start_child_with_errors(const char *program, const char *const *arguments);
 /* Reads up to `size` bytes, less only at the end. */
 size_t read_child(struct child *child, void *buffer, size_t size);
 /* Reads a line, without its end; an empty one at the end of the output. */
@@ -53,6 +55,9 @@ void read_line(struct child *child, char line[LINE_SIZE]);
 bool expect_line(struct child *child, const char *wanted);
 bool write_child(struct child *child, const void *bytes, size_t size);
 void close_input(struct child *child);
+/* Writes its whole input and closes it, in a thread of its own, while the caller reads. The bytes stay where they are
+ * until the child has ended. */
+void feed_child(struct child *child, const void *bytes, size_t size);
 void kill_child(struct child *child);
 /* Waits for its end and releases it. Returns the exit code. */
 uint32_t end_child(struct child *child);

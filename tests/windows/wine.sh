@@ -46,18 +46,16 @@ fi
 export WINEPREFIX WINEDEBUG=-all WINEDLLOVERRIDES='mscoree=;mshtml=;winemenubuilder.exe='
 unset DISPLAY
 
-# The first makes the prefix, which takes some seconds, and the others wait for it.
-if [ ! -e "$WINEPREFIX/ready" ]; then
-    mkdir -p "$WINEPREFIX"
-    (
-        flock 9
-        if [ ! -e "$WINEPREFIX/ready" ]; then
-            # The server outlives this line, and must not keep the lock.
-            "$wine" wineboot --init </dev/null >/dev/null 2>&1 9>&-
-            touch "$WINEPREFIX/ready"
-        fi
-    ) 9>"$WINEPREFIX/lock"
-fi
+# A start takes 2.6 s, with a server 50 ms: so there is one, which outlives its last program by a minute. Who starts it
+# starts Windows, which makes the prefix if need be, and the others wait. What stays behind must not keep our output
+# open, since others wait for its end, nor the lock.
+mkdir -p "$WINEPREFIX"
+(
+    flock 9
+    if "$wineserver" -p60 9>&-; then
+        "$wine" wineboot --init 9>&-
+    fi
+) 9>"$WINEPREFIX/lock" </dev/null >/dev/null 2>&1 || true
 
 if [ -n "$temporary" ]; then
     result=0
@@ -68,6 +66,4 @@ if [ -n "$temporary" ]; then
     exit "$result"
 fi
 
-# A start with a server takes 50 ms, without one 2.6 s: it outlives its last program by a while.
-"$wineserver" -p60 2>/dev/null || true
 exec "$wine" "$@"
