@@ -68,6 +68,96 @@ static int32_t open_folder(HANDLE *folder)
     return NT_SUCCESS(open(folder, FOLDER_QUERY, &attributes)) ? MAPRING_OK : MAPRING_UNSUPPORTED;
 }
 
+/* Names that a ring could have, one behind the other. */
+struct name_list {
+    char *names;
+    size_t size;
+    size_t used;
+    uint64_t sum; /* of all that was read, to see whether the folder changed */
+};
+
+static int32_t add_name(struct name_list *list, const char *name)
+{
+    size_t bytes = strlen(name) + 1;
+    if (bytes > list->size - list->used) {
+        size_t size = 2 * list->size + bytes;
+        char *names = realloc(list->names, size);
+        if (names == NULL)
+            return MAPRING_NO_MEMORY;
+        list->names = names;
+        list->size = size;
+    }
+    memcpy(list->names + list->used, name, bytes);
+    list->used += bytes;
+    return MAPRING_OK;
+}
+
+static bool is_section(const struct folder_entry *entry)
+{
+    static const wchar_t section[] = L"Section";
+    return entry->type.Length == sizeof section - sizeof section[0] &&
+           memcmp(entry->type.Buffer, section, entry->type.Length) == 0;
+}
+
+static bool utf8_name(const struct folder_entry *entry, char name[MAPRING_NAME_MAX + 1])
+{
+    int length = WideCharToMultiByte(CP_UTF8, WC_ERR_INVALID_CHARS, entry->name.Buffer,
+                                     entry->name.Length / (int)sizeof(wchar_t), name, MAPRING_NAME_MAX, NULL, NULL);
+    if (length <= 0)
+        return false;
+    name[length] = 0;
+    return strlen(name) == (size_t)length && validate_name(name) == MAPRING_OK;
+}
+
+/* FNV-1a. */
+static uint64_t add_to_sum(uint64_t sum, const UNICODE_STRING *string)
+{
+    for (size_t i = 0; i < string->Length / sizeof string->Buffer[0]; i++)
+        sum = (sum ^ string->Buffer[i]) * 0x100000001b3u;
+    return (sum ^ 0xffff) * 0x100000001b3u;
+}
+
+static int32_t read_folder(HANDLE folder, query_folder_function query, struct folder_entry *entry,
+                           struct name_list *list)
+{
+    int32_t status = MAPRING_OK;
+    list->used = 0;
+    list->sum = 0;
+    ULONG place = 0;
+    ULONG needed;
+    while (status == MAPRING_OK && NT_SUCCESS(query(folder, entry, ENTRY_SIZE, TRUE, FALSE, &place, &needed))) {
+        char name[MAPRING_NAME_MAX + 1];
+        list->sum = add_to_sum(list->sum, &entry->name);
+        if (is_section(entry) && utf8_name(entry, name))
+            status = add_name(list, name);
+    }
+    return status;
+}
+
+/* The system counts entries, so one that goes makes the reader miss another: who reads the same twice has missed none.
+ * In a folder that never rests the last reading has to do. */
+#define READINGS 20
+
+static int32_t read_names(struct name_list *list)
+{
+    query_folder_function query = (query_folder_function)native_function("NtQueryDirectoryObject");
+    HANDLE folder;
+    int32_t status = query == NULL ? MAPRING_UNSUPPORTED : open_folder(&folder);
+    if (status < 0)
+        return status;
+    struct folder_entry *entry = malloc(ENTRY_SIZE);
+    status = entry == NULL ? MAPRING_NO_MEMORY : read_folder(folder, query, entry, list);
+    bool changed = true;
+    for (int i = 1; i < READINGS && status == MAPRING_OK && changed; i++) {
+        uint64_t sum = list->sum;
+        status = read_folder(folder, query, entry, list);
+        changed = list->sum != sum;
+    }
+    free(entry);
+    CloseHandle(folder);
+    return status;
+}
+
 /* Other programs have names here too, and we keep our hands off what may not be ours: it is read as one reads the
  * memory of a stranger, which fails where a load would fault. */
 static bool is_ring(const char *name)
@@ -85,44 +175,13 @@ static bool is_ring(const char *name)
     return magic == IDENTITY_MAGIC;
 }
 
-static bool is_section(const struct folder_entry *entry)
-{
-    static const wchar_t section[] = L"Section";
-    return entry->type.Length == sizeof section - sizeof section[0] &&
-           memcmp(entry->type.Buffer, section, entry->type.Length) == 0;
-}
-
-/* The name of a ring that this entry stands for. */
-static bool ring_name(const struct folder_entry *entry, char name[MAPRING_NAME_MAX + 1])
-{
-    if (!is_section(entry))
-        return false;
-    int length = WideCharToMultiByte(CP_UTF8, WC_ERR_INVALID_CHARS, entry->name.Buffer,
-                                     entry->name.Length / (int)sizeof(wchar_t), name, MAPRING_NAME_MAX, NULL, NULL);
-    if (length <= 0)
-        return false;
-    name[length] = 0;
-    return strlen(name) == (size_t)length && validate_name(name) == MAPRING_OK && is_ring(name);
-}
-
 int32_t platform_segment_list(int32_t (*each)(void *context, const char *name), void *context)
 {
-    query_folder_function query = (query_folder_function)native_function("NtQueryDirectoryObject");
-    HANDLE folder;
-    int32_t status = query == NULL ? MAPRING_UNSUPPORTED : open_folder(&folder);
-    if (status < 0)
-        return status;
-    struct folder_entry *entry = malloc(ENTRY_SIZE);
-    if (entry == NULL)
-        status = MAPRING_NO_MEMORY;
-    ULONG place = 0;
-    ULONG needed;
-    while (status == MAPRING_OK && NT_SUCCESS(query(folder, entry, ENTRY_SIZE, TRUE, FALSE, &place, &needed))) {
-        char name[MAPRING_NAME_MAX + 1];
-        if (ring_name(entry, name))
-            status = each(context, name);
-    }
-    free(entry);
-    CloseHandle(folder);
+    struct name_list list = {.names = NULL};
+    int32_t status = read_names(&list);
+    for (size_t i = 0; i < list.used && status == MAPRING_OK; i += strlen(list.names + i) + 1)
+        if (is_ring(list.names + i))
+            status = each(context, list.names + i);
+    free(list.names);
     return status;
 }
