@@ -31,7 +31,8 @@ static int32_t place_cursor(struct ring *ring, enum index_end start, struct slot
         if (!index_find(ring, frontier, round < OLDEST_ROUNDS ? start : NEWEST, mark))
             continue;
         store64_relaxed(&slot->sequence, mark->sequence);
-        store64_relaxed(&slot->cursor, mark->position);
+        /* As in slot_join(). */
+        store64_release(&slot->cursor, mark->position);
         /* Pairs with the fence in advance_frontier(): either the producer sees our cursor and goes no further, or we
          * see its frontier. */
         fence_full();
@@ -48,7 +49,9 @@ int32_t slot_join(struct ring *ring, enum index_end start, uint32_t *number, str
     if (status < 0)
         return status;
     struct slot *slot = &ring->readers->slots[*number];
-    store64_relaxed(&slot->cursor, NO_POSITION);
+    /* Release: pairs with the acquire load in least_cursor(). The reads of who held the slot before are over, which
+     * came with its lock. */
+    store64_release(&slot->cursor, NO_POSITION);
     status = place_cursor(ring, start, slot, mark);
     if (status < 0)
         slot_leave(ring, *number);
