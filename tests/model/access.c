@@ -1,0 +1,391 @@
+/*
+ * What threads do to shared memory, one access at a time; mutations of it; and plain accesses.
+ */
+#include <string.h>
+
+#include "memory.h"
+
+/* A pause takes this long by the thread's clock. */
+#define PAUSE_NS 20u
+
+/* What a thread is in the middle of. */
+struct local {
+    uint64_t window;        /* counted up by all that a loop that waits does not do */
+    uint64_t paused_window; /* in which the thread waits */
+    bool after_full_fence;
+    bool delayed; /* for MUTATE_DELAY: what is still to be done */
+    bool delayed_is_update;
+    void *address;
+    uint32_t size;
+    enum model_update update;
+    uint64_t value;
+    enum model_order order;
+    const struct model_site *site;
+};
+
+static struct local locals[MODEL_THREADS_MAX];
+
+static enum model_mutation mutation;
+static const struct model_site *mutated;
+
+void model_mutate(enum model_mutation what, const struct model_site *site)
+{
+    mutation = what;
+    mutated = site;
+}
+
+static bool is_mutated(const struct model_site *site, enum model_mutation what)
+{
+    return mutation == what && mutated == site;
+}
+
+bool memory_never_wakes(void)
+{
+    return mutation == MUTATE_NO_WAKE;
+}
+
+void accesses_reset(void)
+{
+    for (uint32_t t = 0; t < MODEL_THREADS_MAX; t++)
+        locals[t] = (struct local){.window = 1};
+}
+
+/* Loads. */
+
+static struct operation operation_on(const void *address)
+{
+    return (struct operation){.objects = {OBJECT_THREAD + run.self}, .address = address};
+}
+
+/* All that a loop which only waits does not do. */
+static void leave_window(void)
+{
+    locals[run.self].window++;
+}
+
+uint64_t memory_read_in_turn(const void *address, uint32_t size, enum model_order order, const struct model_site *site,
+                             const void *floor)
+{
+    struct word *word = word_of(offset_of(address));
+    uint32_t read = read_store(word, order, false, floor, locals[run.self].window, site);
+    uint64_t value = size == 4 ? (uint32_t)stores[read].value : stores[read].value;
+    if (run.tracing)
+        trace_add((struct event){.thread = (uint8_t)run.self,
+                                 .access = MODEL_LOAD,
+                                 .order = (uint8_t)order,
+                                 .site = site,
+                                 .offset = word->offset,
+                                 .value = value,
+                                 .source = stores[read].event,
+                                 .position = stores[read].position,
+                                 .of = word->count});
+    return value;
+}
+
+uint64_t model_load(const void *address, uint32_t size, enum model_order order, const struct model_site *site)
+{
+    if (run.alone)
+        return raw_read(offset_of(address), size);
+    if (is_mutated(site, MUTATE_RELAX))
+        order = MODEL_RELAXED;
+    struct local *local = &locals[run.self];
+    struct word *word = word_of(offset_of(address));
+    const struct memo *memo = memo_of(word, site);
+    bool again = memo->store != 0 && memo->window == local->window;
+    uint64_t known = size == 4 ? (uint32_t)stores[memo->store].value : stores[memo->store].value;
+    if (local->paused_window == local->window) {
+        if (again)
+            return known;
+        leave_window();
+    }
+    if (local->after_full_fence && memo->store != 0 && is_mutated(site, MUTATE_NO_LOOK))
+        return known;
+    struct operation operation = operation_on(address);
+    operation.yields = memo->repeats >= REPEATS_MAX;
+    turn_await(&operation);
+    uint64_t value = memory_read_in_turn(address, size, order, site, NULL);
+    turn_taken();
+    return value;
+}
+
+void model_pause(const struct model_site *site)
+{
+    (void)site;
+    locals[run.self].paused_window = locals[run.self].window;
+    self_thread()->paused_ns += PAUSE_NS;
+}
+
+/* Stores and updates. */
+
+/* A store commutes with all that others do, until somebody reads it; so it needs no turn of its own, unless a fence may
+ * be caused in its thread at any point. */
+static void await_local_turn(void)
+{
+    leave_window();
+    locals[run.self].after_full_fence = false;
+    if (run.all_take_turns) {
+        struct operation operation = operation_on(NULL);
+        turn_await(&operation);
+        turn_taken();
+    }
+}
+
+static void do_delayed(void)
+{
+    struct local *local = &locals[run.self];
+    if (!local->delayed)
+        return;
+    local->delayed = false;
+    enum model_mutation now = mutation;
+    mutation = MUTATE_NOTHING;
+    if (local->delayed_is_update)
+        model_update(local->address, local->size, local->update, local->value, local->order, local->site);
+    else
+        model_store(local->address, local->size, local->value, local->order, local->site);
+    mutation = now;
+}
+
+static bool is_delayed(void *address, uint32_t size, bool is_update, enum model_update update, uint64_t value,
+                       enum model_order order, const struct model_site *site)
+{
+    if (!is_mutated(site, MUTATE_DELAY))
+        return false;
+    struct local *local = &locals[run.self];
+    do_delayed();
+    local->delayed = true;
+    local->delayed_is_update = is_update;
+    local->address = address;
+    local->size = size;
+    local->update = update;
+    local->value = value;
+    local->order = order;
+    local->site = site;
+    return true;
+}
+
+static void trace_store(uint8_t access, const struct word *word, uint32_t number, uint64_t value,
+                        enum model_order order, enum model_update update, uint32_t source,
+                        const struct model_site *site)
+{
+    if (run.tracing)
+        stores[number].event = trace_add((struct event){.thread = (uint8_t)run.self,
+                                                        .access = access,
+                                                        .order = (uint8_t)order,
+                                                        .update = (uint8_t)update,
+                                                        .site = site,
+                                                        .offset = word->offset,
+                                                        .value = value,
+                                                        .source = source,
+                                                        .position = stores[number].position,
+                                                        .of = word->count});
+}
+
+void model_store(void *address, uint32_t size, uint64_t value, enum model_order order, const struct model_site *site)
+{
+    if (run.alone) {
+        raw_write(offset_of(address), size, value);
+        return;
+    }
+    if (is_mutated(site, MUTATE_OMIT) || is_delayed(address, size, false, MODEL_ADD, value, order, site))
+        return;
+    if (is_mutated(site, MUTATE_RELAX))
+        order = MODEL_RELAXED;
+    await_local_turn();
+    death_may_come();
+    struct word *word = word_of(offset_of(address));
+    uint32_t floor = floor_of(self_thread(), word);
+    /* The last place first: that of the newest store. */
+    uint32_t count = word->count - floor;
+    uint32_t position = word->count;
+    if (count > 1) {
+        bool allowed[OPTIONS_MAX];
+        if (count > OPTIONS_MAX)
+            run_over(RUN_BOUND);
+        for (uint32_t i = 0; i < count; i++)
+            allowed[i] = !stores[word->order[word->count - 1 - i]].taken;
+        position = word->count - choose_among(allowed, count);
+    }
+    count_step();
+    check_race(word, &word->plain_writes, "plain write", "atomic write", site);
+    check_race(word, &word->plain_reads, "plain read", "atomic write", site);
+    word->atomic_writes.at[run.self] = self_thread()->step;
+    uint32_t number = new_store(value);
+    note_access(word, number, false);
+    race_with_readers(word);
+    place_store(word, position, number, size, order);
+    trace_store(MODEL_STORE, word, number, value, order, MODEL_ADD, 0, site);
+    do_delayed();
+}
+
+static uint64_t updated(uint64_t old, enum model_update update, uint64_t operand)
+{
+    switch (update) {
+    case MODEL_ADD:
+        return old + operand;
+    case MODEL_OR:
+        return old | operand;
+    case MODEL_AND:
+        return old & operand;
+    case MODEL_EXCHANGE:
+        break;
+    }
+    return operand;
+}
+
+uint64_t model_update(void *address, uint32_t size, enum model_update update, uint64_t operand, enum model_order order,
+                      const struct model_site *site)
+{
+    uint64_t mask = size == 4 ? UINT32_MAX : UINT64_MAX;
+    if (run.alone) {
+        uint64_t old = raw_read(offset_of(address), size);
+        raw_write(offset_of(address), size, updated(old, update, operand) & mask);
+        return old;
+    }
+    if (is_mutated(site, MUTATE_OMIT) || is_delayed(address, size, true, update, operand, order, site))
+        return 0;
+    if (is_mutated(site, MUTATE_RELAX))
+        order = MODEL_RELAXED;
+    if (is_mutated(site, MUTATE_NO_ACQUIRE) && order == MODEL_ACQUIRE_RELEASE)
+        order = MODEL_RELEASE;
+    if (is_mutated(site, MUTATE_NO_RELEASE) && order == MODEL_ACQUIRE_RELEASE)
+        order = MODEL_ACQUIRE;
+    leave_window();
+    locals[run.self].after_full_fence = false;
+    struct operation operation = operation_on(address);
+    operation.updates = true;
+    turn_await(&operation);
+    death_may_come();
+    struct word *word = word_of(offset_of(address));
+    race_with_readers(word);
+    uint32_t read = read_store(word, order, true, NULL, locals[run.self].window, site);
+    check_race(word, &word->plain_reads, "plain read", "atomic write", site);
+    word->atomic_writes.at[run.self] = self_thread()->step;
+    uint64_t old = stores[read].value & mask;
+    uint32_t number = new_store(updated(old, update, operand) & mask);
+    stores[number].view = stores[read].view;
+    stores[read].taken = true;
+    note_access(word, number, false);
+    place_store(word, stores[read].position + 1, number, size, order);
+    trace_store(MODEL_UPDATE, word, number, stores[number].value, order, update, stores[read].event, site);
+    turn_taken();
+    do_delayed();
+    return old;
+}
+
+/* Fences. */
+
+void model_fence(enum model_order order, const struct model_site *site)
+{
+    if (run.alone || is_mutated(site, MUTATE_RELAX))
+        return;
+    await_local_turn();
+    struct thread *self = self_thread();
+    if (order == MODEL_ACQUIRE || order == MODEL_ACQUIRE_RELEASE)
+        view_join(&self->current, &self->acquired);
+    if (order == MODEL_RELEASE || order == MODEL_ACQUIRE_RELEASE)
+        self->released = self->current;
+    if (run.tracing)
+        trace_add(
+            (struct event){.thread = (uint8_t)run.self, .access = MODEL_FENCE, .order = (uint8_t)order, .site = site});
+}
+
+static void fence_full_in_turn(const struct model_site *site)
+{
+    leave_window();
+    memory_fence_in(run.self);
+    locals[run.self].after_full_fence = true;
+    if (run.tracing)
+        trace_add((struct event){.thread = (uint8_t)run.self, .access = MODEL_FENCE_FULL, .site = site});
+}
+
+void model_fence_full(const struct model_site *site)
+{
+    if (run.alone)
+        return;
+    if (is_mutated(site, MUTATE_RELAX)) {
+        model_fence(MODEL_ACQUIRE_RELEASE, site);
+        return;
+    }
+    struct operation operation = {.objects = {OBJECT_THREAD + run.self, OBJECT_FENCES}};
+    turn_await(&operation);
+    fence_full_in_turn(site);
+    turn_taken();
+}
+
+void model_fence_heavy(void)
+{
+    if (run.alone)
+        return;
+    model_fence_full(NULL);
+    if (mutation == MUTATE_LIGHT_FENCE)
+        return;
+    for (uint32_t t = 0; t < run.program->thread_count; t++) {
+        if (t == run.self || (run.program->heavy & 1u << t) == 0)
+            continue;
+        struct operation operation = {.objects = {OBJECT_THREAD + run.self, OBJECT_THREAD + t, OBJECT_FENCES}};
+        turn_await(&operation);
+        memory_fence_in(t);
+        if (run.tracing)
+            trace_text(EVENT_PLATFORM, "fence caused in thread %u", t);
+        turn_taken();
+    }
+    model_fence_full(NULL);
+}
+
+/* Plain accesses. */
+
+void model_write(void *address, const void *from, uint64_t length, const struct model_site *site)
+{
+    uint64_t offset = offset_of(address);
+    if (run.alone) {
+        memcpy(model_bytes(address), from, length);
+        return;
+    }
+    await_local_turn();
+    const struct thread *self = self_thread();
+    for (uint64_t done = 0; done < length;) {
+        uint64_t at = offset + done;
+        uint64_t piece = 8 - at % 8 < length - done ? 8 - at % 8 : length - done;
+        struct word *word = word_of(at);
+        count_step();
+        check_race(word, &word->plain_writes, "plain write", "plain write", site);
+        check_race(word, &word->plain_reads, "plain read", "plain write", site);
+        check_race(word, &word->atomic_writes, "atomic write", "plain write", site);
+        check_race(word, &word->atomic_reads, "atomic read", "plain write", site);
+        word->plain_writes.at[run.self] = self->step;
+        memcpy((uint8_t *)model_bytes(address) + done, (const uint8_t *)from + done, piece);
+        uint32_t number = new_store(raw_read(word->offset, 8));
+        note_access(word, number, false);
+        race_with_readers(word);
+        place_store(word, word->count, number, 8, MODEL_RELAXED);
+        trace_store(EVENT_WRITE, word, number, stores[number].value, MODEL_RELAXED, MODEL_ADD, 0, site);
+        done += piece;
+    }
+}
+
+void model_read(void *to, const void *address, uint64_t length, const struct model_site *site)
+{
+    uint64_t offset = offset_of(address);
+    for (uint64_t done = 0; done < length && !run.alone;) {
+        uint64_t at = offset + done;
+        struct word *word = word_of(at);
+        count_step();
+        check_race(word, &word->plain_writes, "plain write", "plain read", site);
+        check_race(word, &word->atomic_writes, "atomic write", "plain read", site);
+        word->plain_reads.at[run.self] = self_thread()->step;
+        if (run.tracing)
+            trace_add((struct event){.thread = (uint8_t)run.self,
+                                     .access = EVENT_READ,
+                                     .site = site,
+                                     .offset = word->offset,
+                                     .value = raw_read(word->offset, 8),
+                                     .source = stores[word->order[word->count - 1]].event});
+        done += 8 - at % 8;
+    }
+    memcpy(to, model_bytes(address), length);
+}
+
+void memory_flush(void)
+{
+    do_delayed();
+}

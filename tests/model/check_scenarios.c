@@ -1,0 +1,88 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "scenarios.h"
+
+static const struct model_program *const lists[] = {stream_scenarios, parking_scenarios, death_scenarios};
+
+static struct model_result result;
+
+const struct model_program *scenario_at(uint32_t number)
+{
+    for (uint32_t l = 0; l < sizeof lists / sizeof *lists; l++)
+        for (const struct model_program *program = lists[l]; program->name != NULL; program++)
+            if (number-- == 0)
+                return program;
+    return NULL;
+}
+
+const struct model_program *find_scenario(const char *name)
+{
+    const struct model_program *program;
+    for (uint32_t i = 0; (program = scenario_at(i)) != NULL; i++)
+        if (strcmp(program->name, name) == 0)
+            return program;
+    return NULL;
+}
+
+static void report(const struct model_program *program, bool random)
+{
+    const char *extent = random ? "at random" : result.exhausted ? "all" : "NOT all: stopped by the limit";
+    printf("%-26s %9llu executions, %s", program->name, (unsigned long long)result.executions, extent);
+    if (result.redundant > 0)
+        printf(", %llu redundant", (unsigned long long)result.redundant);
+    if (result.bounded > 0)
+        printf(", %llu CUT OFF by a bound", (unsigned long long)result.bounded);
+    printf("; up to %llu accesses, %.1f s%s\n", (unsigned long long)result.longest, result.seconds,
+           result.failed ? " FAILED" : "");
+    if (result.failed)
+        printf("Replay: mapring-model scenario '%s' --replay %s\n", program->name, result.choices);
+    fflush(stdout);
+}
+
+bool check_one(const char *name, const struct model_options *options)
+{
+    const struct model_program *program = find_scenario(name);
+    if (program == NULL) {
+        fprintf(stderr, "mapring-model: there is no scenario '%s'; see mapring-model list\n", name);
+        return false;
+    }
+    printf("%s: %s\n", program->name, program->invariant);
+    model_explore(program, options, &result);
+    report(program, options->random);
+    return !result.failed;
+}
+
+static bool check_all(const struct model_options *options)
+{
+    bool right = true;
+    double seconds = 0;
+    uint64_t executions = 0;
+    uint32_t count = 0;
+    uint32_t complete = 0;
+    const struct model_program *program;
+    for (; (program = scenario_at(count)) != NULL; count++) {
+        model_explore(program, options, &result);
+        report(program, options->random);
+        right &= !result.failed;
+        complete += result.exhausted && result.bounded == 0;
+        seconds += result.seconds;
+        executions += result.executions;
+    }
+    printf("%u scenarios, %u of them completely: %llu executions in %.1f s\n", count, complete,
+           (unsigned long long)executions, seconds);
+    return right;
+}
+
+bool check_scenarios(double seconds)
+{
+    struct model_options options = {.seconds = seconds};
+    return check_all(&options);
+}
+
+bool check_random(uint64_t executions, uint64_t seed)
+{
+    struct model_options options = {.random = true, .executions = executions, .seed = seed};
+    return check_all(&options);
+}

@@ -1,0 +1,384 @@
+/*
+ * lib/platform.h for threads that are simulated: one segment, and a handle to it for each process.
+ *
+ * No more is promised here than there. A park and a wake of the same doorbell
+ * come one after the other; a park that comes second does not read a doorbell
+ * older than the waker knew, which is all that it learns. Only those who were
+ * asked for are woken. Time stands still until all sleep.
+ *
+ * Taking a lock, and finding it free, happen after the lock was given up.
+ */
+#include <string.h>
+
+#include <mapring/mapring.h>
+
+#include "core.h"
+#include "layout.h"
+#include "platform.h"
+
+#define LOCKS 16u
+#define QUEUES 4u
+
+/* Who sleeps for less than this sleeps to look again, and is not to be woken. */
+#define POLL_NS 10000000u
+
+struct platform_segment {
+    uint32_t owner; /* a thread */
+    uint64_t size;
+};
+
+struct platform_parking {
+    uint32_t self;
+};
+
+struct lock {
+    const struct platform_segment *holder;
+    struct view view;
+};
+
+struct queue {
+    const shared32 *doorbell;
+    const void *floor; /* what a park reads at least */
+};
+
+static struct lock locks[LOCKS];
+static struct queue queues[QUEUES];
+static char segment_name[256];
+static uint64_t segment_size; /* 0: there is none */
+static bool published;
+
+void platform_reset(void)
+{
+    memset(locks, 0, sizeof locks);
+    memset(queues, 0, sizeof queues);
+    segment_size = 0;
+    published = false;
+}
+
+/* Segments. */
+
+static int32_t new_handle(struct platform_segment **out)
+{
+    struct platform_segment *segment = model_allocate(1, sizeof *segment);
+    segment->owner = run.self;
+    segment->size = segment_size;
+    *out = segment;
+    return MAPRING_OK;
+}
+
+int32_t platform_segment_create(const char *name, const char *file, uint64_t size,
+                                const struct platform_extent *extents, uint32_t count, struct platform_segment **out)
+{
+    if (file != NULL || segment_size != 0)
+        return MAPRING_EXISTS;
+    strncpy(segment_name, name, sizeof segment_name - 1);
+    segment_size = size;
+    for (uint32_t i = 0; i < count; i++)
+        model_shared_used(extents[i].offset, extents[i].size);
+    return new_handle(out);
+}
+
+int32_t platform_segment_publish(struct platform_segment *segment)
+{
+    (void)segment;
+    published = true;
+    return MAPRING_OK;
+}
+
+int32_t platform_segment_open(const char *name, const char *file, enum platform_access access,
+                              struct platform_segment **out)
+{
+    (void)access;
+    *out = NULL;
+    if (file != NULL || !published || strcmp(name, segment_name) != 0)
+        return MAPRING_NOT_FOUND;
+    return new_handle(out);
+}
+
+void platform_segment_close(struct platform_segment *segment)
+{
+    for (uint32_t i = 0; segment != NULL && i < LOCKS; i++)
+        if (locks[i].holder == segment)
+            platform_unlock(segment, i);
+}
+
+bool platform_segment_is_ours(const struct platform_segment *segment)
+{
+    return segment != NULL;
+}
+
+uint64_t platform_segment_size(const struct platform_segment *segment)
+{
+    return segment->size;
+}
+
+uint64_t platform_segment_allocated(const struct platform_segment *segment)
+{
+    return segment->size;
+}
+
+/* The identity is plain memory, written before anybody else can see it. The rest faults when it is touched otherwise
+ * than through lib/atomic.h. */
+int32_t platform_map(const struct platform_segment *segment, uint64_t offset, uint64_t size, bool writable,
+                     void **address)
+{
+    (void)segment;
+    (void)size;
+    (void)writable;
+    *address = model_shared(offset);
+    return MAPRING_OK;
+}
+
+void platform_unmap(void *address, uint64_t size)
+{
+    (void)address;
+    (void)size;
+}
+
+void platform_segment_await(const char *name, uint64_t deadline_ns)
+{
+    (void)name;
+    (void)deadline_ns;
+    model_fail("the model does not wait for segments");
+}
+
+int32_t platform_segment_list(int32_t (*each)(void *context, const char *name), void *context)
+{
+    return published ? each(context, segment_name) : MAPRING_OK;
+}
+
+/* Locks. */
+
+static struct operation lock_operation(uint32_t number)
+{
+    if (number >= LOCKS)
+        model_fail("more locks than the model has");
+    return (struct operation){.objects = {OBJECT_THREAD + run.self, OBJECT_LOCK + number}};
+}
+
+int32_t platform_lock(struct platform_segment *segment, uint32_t number)
+{
+    struct operation operation = lock_operation(number);
+    struct lock *lock = &locks[number];
+    if (!run.alone)
+        turn_await(&operation);
+    bool taken = lock->holder == NULL || lock->holder == segment;
+    if (taken) {
+        lock->holder = segment;
+        view_join(&self_thread()->current, &lock->view);
+    }
+    if (!run.alone)
+        turn_taken();
+    if (run.tracing)
+        trace_text(EVENT_PLATFORM, "lock %u: %s", number, taken ? "taken" : "held by another");
+    return taken ? 1 : 0;
+}
+
+void platform_unlock(struct platform_segment *segment, uint32_t number)
+{
+    struct operation operation = lock_operation(number);
+    struct lock *lock = &locks[number];
+    death_may_come();
+    if (!run.alone)
+        turn_await(&operation);
+    if (lock->holder == segment) {
+        lock->holder = NULL;
+        lock->view = self_thread()->current;
+    }
+    if (!run.alone)
+        turn_taken();
+    if (run.tracing)
+        trace_text(EVENT_PLATFORM, "lock %u: free", number);
+}
+
+int32_t platform_lock_held(struct platform_segment *segment, uint32_t number)
+{
+    struct operation operation = lock_operation(number);
+    const struct lock *lock = &locks[number];
+    if (!run.alone)
+        turn_await(&operation);
+    bool held = lock->holder != NULL && lock->holder != segment;
+    if (!held)
+        view_join(&self_thread()->current, &lock->view);
+    if (!run.alone)
+        turn_taken();
+    if (run.tracing)
+        trace_text(EVENT_PLATFORM, "lock %u: seen %s", number, held ? "held" : "free");
+    return held ? 1 : 0;
+}
+
+void platform_thread_died(void)
+{
+    for (uint32_t i = 0; i < LOCKS; i++)
+        if (locks[i].holder != NULL && locks[i].holder->owner == run.self) {
+            struct platform_segment *segment = (struct platform_segment *)(uintptr_t)locks[i].holder;
+            platform_unlock(segment, i);
+        }
+}
+
+static bool lock_is_free(void *context)
+{
+    const struct lock *lock = context;
+    return lock->holder == NULL;
+}
+
+void model_await_lock(uint32_t number)
+{
+    struct operation operation = lock_operation(number);
+    operation.enabled = lock_is_free;
+    operation.context = &locks[number];
+    turn_await(&operation);
+    turn_taken();
+}
+
+uint32_t platform_process_id(void)
+{
+    return 100 + run.self;
+}
+
+/* Parking. */
+
+int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, struct platform_parking **out)
+{
+    (void)ring_id;
+    *out = model_allocate(1, sizeof **out);
+    (*out)->self = self;
+    return MAPRING_OK;
+}
+
+void platform_parking_close(struct platform_parking *parking)
+{
+    (void)parking;
+}
+
+static struct queue *queue_of(const shared32 *doorbell)
+{
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        if (queues[i].doorbell == NULL)
+            queues[i].doorbell = doorbell;
+        if (queues[i].doorbell == doorbell)
+            return &queues[i];
+    }
+    model_fail("more doorbells than the model has");
+}
+
+void platform_park(struct platform_parking *parking, const shared32 *doorbell, uint32_t remembered,
+                   uint64_t deadline_ns)
+{
+    static const struct model_site site = {"", "platform_park", "the doorbell, by the system", 0, MODEL_LOAD, 0};
+    if (run.alone)
+        model_fail("a park before or after the threads would sleep for ever");
+    struct thread *self = self_thread();
+    struct queue *queue = queue_of(doorbell);
+    memory_flush();
+    struct operation operation = {
+        .objects = {OBJECT_THREAD + run.self, (enum object)(OBJECT_QUEUE + (queue - queues))},
+        .address = doorbell,
+        .floor = queue->floor,
+    };
+    turn_await(&operation);
+    uint64_t value = memory_read_in_turn(doorbell, 4, MODEL_RELAXED, &site, queue->floor);
+    turn_taken();
+    if (value != remembered || deadline_ns <= run.now_ns) {
+        if (run.tracing)
+            trace_text(EVENT_PLATFORM, "park: returns at once");
+        return;
+    }
+    if (run.tracing)
+        trace_text(EVENT_PLATFORM, "park: sleeps while the doorbell reads %u", remembered);
+    self->state = THREAD_PARKED;
+    self->doorbell = doorbell;
+    self->sleeper = parking->self;
+    self->deadline_ns = deadline_ns;
+    struct operation wakes = {.objects = {OBJECT_THREAD + run.self}};
+    turn_await(&wakes);
+    if (run.tracing)
+        trace_text(EVENT_PLATFORM, "wakes up");
+}
+
+void platform_wake(struct platform_parking *parking, const shared32 *doorbell, uint64_t sleepers, uint32_t first,
+                   uint32_t last)
+{
+    (void)parking;
+    if (run.alone || memory_never_wakes())
+        return;
+    struct queue *queue = queue_of(doorbell);
+    death_may_come();
+    struct operation operation = {
+        .objects = {OBJECT_THREAD + run.self, (enum object)(OBJECT_QUEUE + (queue - queues))},
+    };
+    turn_await(&operation);
+    queue->floor = memory_newer(queue->floor, memory_latest_known(doorbell));
+    uint32_t count = 0;
+    for (uint32_t t = 0; t < run.program->thread_count; t++) {
+        struct thread *thread = &run.threads[t];
+        if (thread->state != THREAD_PARKED || thread->doorbell != doorbell || thread->sleeper < first ||
+            thread->sleeper > last || (sleepers >> thread->sleeper % PLATFORM_SLEEPER_BITS & 1) == 0)
+            continue;
+        thread->state = THREAD_READY;
+        clocks_join(&thread->cause, &self_thread()->cause);
+        count++;
+    }
+    turn_taken();
+    if (run.tracing)
+        trace_text(EVENT_PLATFORM, "wakes %u sleepers", count);
+}
+
+bool platform_polls(void)
+{
+    for (uint32_t t = 0; t < run.program->thread_count; t++)
+        if (run.threads[t].state == THREAD_PARKED && run.threads[t].deadline_ns - run.now_ns < POLL_NS)
+            return true;
+    return false;
+}
+
+bool platform_time_passes(void)
+{
+    uint64_t next = UINT64_MAX;
+    for (uint32_t t = 0; t < run.program->thread_count; t++)
+        if (run.threads[t].state == THREAD_PARKED && run.threads[t].deadline_ns < next)
+            next = run.threads[t].deadline_ns;
+    if (next == UINT64_MAX)
+        return false;
+    run.now_ns = next;
+    for (uint32_t t = 0; t < run.program->thread_count; t++)
+        if (run.threads[t].state == THREAD_PARKED && run.threads[t].deadline_ns <= next)
+            run.threads[t].state = THREAD_READY;
+    if (run.tracing)
+        trace_text(EVENT_PLATFORM, "all sleep: time passes");
+    return true;
+}
+
+/* Time, fences, chance. */
+
+uint64_t platform_clock_ns(void)
+{
+    return run.now_ns + self_thread()->paused_ns;
+}
+
+uint64_t platform_time_ns(void)
+{
+    return run.now_ns;
+}
+
+bool platform_heavy_fence_register(void)
+{
+    return (run.program->heavy & 1u << run.self) != 0;
+}
+
+bool platform_heavy_fence(void)
+{
+    bool reaches = platform_heavy_fence_register();
+    if (reaches)
+        model_fence_heavy();
+    else
+        model_fence_full(NULL);
+    return reaches;
+}
+
+int32_t platform_random(uint64_t words[2])
+{
+    words[0] = 1;
+    words[1] = 2;
+    return MAPRING_OK;
+}

@@ -1,0 +1,15 @@
+/*
+ * What the protocols are put through, each scenario with its invariant in words.
+ */
+#ifndef MAPRING_MODEL_SCENARIOS_H
+#define MAPRING_MODEL_SCENARIOS_H
+
+#include "model.h"
+
+extern const struct model_program stream_scenarios[];  /* publishing, reading, room, joining */
+extern const struct model_program parking_scenarios[]; /* sleeping and waking */
+extern const struct model_program death_scenarios[];   /* dying, taking over, reclaiming */
+
+/* Each list ends with a scenario that has no name. */
+
+#endif

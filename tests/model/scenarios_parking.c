@@ -1,0 +1,235 @@
+/*
+ * Sleeping and waking: DESIGN P5, with a fence in every publish, with heavy fences, and across a change of mode.
+ */
+#include "core.h"
+#include "fixture.h"
+#include "scenarios.h"
+
+enum { PRODUCER, CONSUMER, OTHER };
+
+#define CAPACITY ((uint64_t)CAPACITY_MIN)
+#define BIT(thread) (1u << (thread))
+
+/* Whether some consumer has not got all that was published or ended. */
+static uint64_t published;
+static bool ended;
+
+static bool consumer_waits(uint32_t thread)
+{
+    return consumers[thread] != NULL && run.threads[thread].state == THREAD_PARKED &&
+           (expected[thread] < published || ended);
+}
+
+static bool news_wait(void)
+{
+    return consumer_waits(CONSUMER) || consumer_waits(OTHER);
+}
+
+/* A consumer that sleeps, and a publish. */
+
+static void news_setup(void)
+{
+    published = 0;
+    ended = false;
+    create_ring(PRODUCER, 0, 2);
+    attach_consumer(CONSUMER);
+}
+
+static void news_setup_two(void)
+{
+    news_setup();
+    attach_consumer(OTHER);
+}
+
+static void publish_one(void)
+{
+    must_publish(0, 8, 0);
+    published = 1;
+}
+
+static void publish_two(void)
+{
+    must_publish(0, 8, 0);
+    published = 1;
+    must_publish(1, 8, 0);
+    published = 2;
+}
+
+static void publish_and_end(void)
+{
+    publish_one();
+    must(mapring_end(producers[PRODUCER]), "ending");
+    ended = true;
+}
+
+static void publish_run_and_close(void)
+{
+    must_publish(0, 8, MAPRING_MORE);
+    mapring_producer_close(producers[PRODUCER]);
+    published = 1;
+}
+
+static void sleep_for(uint64_t end)
+{
+    while (expected[model_self()] < end) {
+        int32_t status = read_and_check(8, MAPRING_FOREVER);
+        if (status <= 0)
+            model_fail("waiting for ever for a message returned %d", (int)status);
+    }
+}
+
+static void sleep_for_one(void)
+{
+    sleep_for(1);
+}
+
+static void sleep_for_two(void)
+{
+    sleep_for(2);
+}
+
+static void sleep_until_end(void)
+{
+    int32_t status;
+    while ((status = read_and_check(8, MAPRING_FOREVER)) > 0)
+        ;
+    if (status != MAPRING_STREAM_ENDED)
+        model_fail("the stream ended with %s", mapring_status_name(status));
+    if (expected[model_self()] != 1)
+        model_fail("the stream ended before its last message");
+}
+
+/* A producer that sleeps, and a release. */
+
+static void room_setup(void)
+{
+    published = 4;
+    ended = false;
+    create_ring(PRODUCER, 0, 2);
+    attach_consumer(CONSUMER);
+    model_act_as(PRODUCER);
+    for (uint64_t i = 0; i < 4; i++)
+        must(publish(i, i < 3 ? 1016 : 1000, 0, 0), "filling the ring");
+    model_act_as(CONSUMER);
+    must(read_and_check(2, 0), "reading in setup");
+}
+
+static uint64_t released;
+
+/* There is room for another once the first message, of 1024 bytes, is released and that is told. */
+static bool room_waits(void)
+{
+    return run.threads[PRODUCER].state == THREAD_PARKED && released > 0;
+}
+
+static void room_setup_released(void)
+{
+    room_setup();
+    released = 0;
+}
+
+static void publish_when_room(void)
+{
+    must_publish(4, 504, 0);
+    published = 5;
+}
+
+static void release_one(void)
+{
+    must(mapring_release(consumers[CONSUMER], 1), "releasing");
+    released = 1;
+}
+
+static void leave(void)
+{
+    mapring_consumer_close(consumers[CONSUMER]);
+    released = 1;
+}
+
+static void drain(void)
+{
+    must(mapring_drain(producers[PRODUCER], MAPRING_FOREVER), "draining");
+}
+
+static void release_all(void)
+{
+    sleep_for(4);
+    must(mapring_release(consumers[CONSUMER], 4), "releasing");
+    /* A read that finds nothing tells the producer all. */
+    must(mapring_read(consumers[CONSUMER], &(mapring_message){0}, 1, 0), "reading");
+    released = 1;
+}
+
+static void wait_for_one(void)
+{
+    must(mapring_wait_consumers(producers[PRODUCER], 1, MAPRING_FOREVER), "waiting for consumers");
+}
+
+static void wait_setup(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    released = 0;
+}
+
+static void join(void)
+{
+    must(open_consumer(MAPRING_FROM_NEWEST), "joining");
+    released = 1;
+}
+
+#define NEWS(title, text, produce, consume, reached)                                                                   \
+    {                                                                                                                  \
+        .name = title, .invariant = text, .thread_count = 2, .thread_names = {"producer", "consumer"},                 \
+        .threads = {produce, consume}, .setup = news_setup, .pending = news_wait, .heavy = reached,                    \
+        .name_word = name_ring_word                                                                                    \
+    }
+
+#define ROOM(title, text, produce, consume, prepare, reached)                                                          \
+    {                                                                                                                  \
+        .name = title, .invariant = text, .thread_count = 2, .thread_names = {"producer", "consumer"},                 \
+        .threads = {produce, consume}, .setup = prepare, .pending = room_waits, .heavy = reached,                      \
+        .name_word = name_ring_word                                                                                    \
+    }
+
+const struct model_program parking_scenarios[] = {
+    NEWS("park, fences", "No consumer sleeps while a message waits; every publish has a full fence.", publish_two,
+         sleep_for_two, 0),
+    NEWS("park, heavy fences", "No consumer sleeps while a message waits; sleepers pay for both sides.", publish_two,
+         sleep_for_two, BIT(PRODUCER) | BIT(CONSUMER)),
+    NEWS("park, change of mode",
+         "A sleeper without heavy fences makes the producer fence, and sleeps only for moments until it does.",
+         publish_two, sleep_for_two, BIT(PRODUCER)),
+    NEWS("park, producer not reached",
+         "No consumer sleeps while a message waits; heavy fences do not reach the "
+         "producer, which fences.",
+         publish_two, sleep_for_two, BIT(CONSUMER)),
+    {
+        .name = "park, two sleepers",
+        .invariant = "Both of two sleeping consumers get the message.",
+        .thread_count = 3,
+        .thread_names = {"producer", "consumer", "other"},
+        .threads = {publish_one, sleep_for_one, sleep_for_one},
+        .setup = news_setup_two,
+        .pending = news_wait,
+        .name_word = name_ring_word,
+    },
+    NEWS("end, fences", "A sleeper learns that the stream ended, after it got the last message.", publish_and_end,
+         sleep_until_end, 0),
+    NEWS("end, heavy fences", "A sleeper learns that the stream ended, after it got the last message.", publish_and_end,
+         sleep_until_end, BIT(PRODUCER) | BIT(CONSUMER)),
+    NEWS("close ends a run", "A run that was open when its producer closed wakes who sleeps.", publish_run_and_close,
+         sleep_for_one, 0),
+    ROOM("room, fences", "The producer does not sleep while there is room; consumers fence after a release.",
+         publish_when_room, release_one, room_setup_released, 0),
+    ROOM("room, heavy fences", "The producer does not sleep while there is room; it pays for both sides.",
+         publish_when_room, release_one, room_setup_released, BIT(PRODUCER) | BIT(CONSUMER)),
+    ROOM("room, change of mode", "A producer without heavy fences makes the consumer fence.", publish_when_room,
+         release_one, room_setup_released, BIT(CONSUMER)),
+    ROOM("room, consumer leaves", "A blocked producer goes on when the consumer that held it back leaves.",
+         publish_when_room, leave, room_setup_released, 0),
+    ROOM("drain", "A producer that waits for its consumers goes on when the last message is released.", drain,
+         release_all, room_setup_released, 0),
+    ROOM("wait for consumers", "A producer that waits for a consumer goes on when one joins.", wait_for_one, join,
+         wait_setup, 0),
+    {.name = NULL},
+};

@@ -1,0 +1,302 @@
+/*
+ * Publishing and reading, room and release, joining: DESIGN P1, P2, P3, P6.
+ */
+#include "fixture.h"
+#include "record.h"
+#include "scenarios.h"
+
+enum { PRODUCER, CONSUMER, OTHER };
+
+#define CAPACITY ((uint64_t)CAPACITY_MIN)
+
+/* Reads until `end` messages have come, but looks no more than so often, and never waits. */
+static void look_for(uint64_t end, uint32_t looks)
+{
+    for (uint32_t i = 0; i < looks && expected[model_self()] < end; i++)
+        must(read_and_check(8, 0), "reading");
+}
+
+static void look_for_copies(uint64_t end, uint32_t looks)
+{
+    for (uint32_t i = 0; i < looks && expected[model_self()] < end; i++)
+        must(receive_and_check(8, 0), "receiving");
+}
+
+/* Publish and read across a wrap. */
+
+static void wrap_setup(void)
+{
+    create_ring(PRODUCER, CAPACITY - 24, 1);
+    attach_consumer(CONSUMER);
+}
+
+static void wrap_producer(void)
+{
+    must_publish(0, 8, 0);  /* leaves 8 bytes */
+    must_publish(1, 12, 0); /* behind a padding record of those 8 bytes */
+    must_publish(2, 8, 0);
+}
+
+static void wrap_consumer(void)
+{
+    look_for(3, 4);
+}
+
+static void wrap_finish(void)
+{
+    model_act_as(CONSUMER);
+    look_for(3, 4);
+    if (expected[CONSUMER] != 3)
+        model_fail("%llu messages of 3 came", (unsigned long long)expected[CONSUMER]);
+}
+
+/* A second lap: payload lies where headers lay, and headers where payload lay. */
+
+static void lap_setup(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    attach_consumer(CONSUMER);
+    pass_messages(PRODUCER, 0, 3, 1016);
+    pass_messages(PRODUCER, 3, 1, 992); /* 24 bytes are left */
+}
+
+static void lap_producer(void)
+{
+    must_publish(4, 8, 0);
+    must_publish(5, 20, 0);
+    must_publish(6, 8, 0);
+}
+
+static void lap_consumer(void)
+{
+    look_for_copies(7, 4);
+}
+
+static void lap_finish(void)
+{
+    model_act_as(CONSUMER);
+    look_for_copies(7, 4);
+    if (expected[CONSUMER] != 7)
+        model_fail("%llu messages of 7 came", (unsigned long long)expected[CONSUMER]);
+}
+
+/* Runs. */
+
+static void run_setup(void)
+{
+    create_ring(PRODUCER, CAPACITY - 64, 1);
+    attach_consumer(CONSUMER);
+}
+
+static void run_producer(void)
+{
+    must_publish(0, 8, MAPRING_MORE);
+    must_publish(1, 8, MAPRING_MORE);
+    must(mapring_end_run(producers[PRODUCER]), "ending the run");
+    mapring_message batch[2] = {{.data = "\x3f\x40\x41\x42", .length = 4, .tag = 2},
+                                {.data = "\x5e\x5f", .length = 2, .tag = 3}};
+    must(mapring_publish_batch(producers[PRODUCER], batch, 2, 0), "publishing a batch");
+}
+
+static void run_consumer(void)
+{
+    for (int look = 0; look < 3; look++) {
+        must(read_and_check(8, 0), "reading");
+        if (expected[CONSUMER] == 1)
+            model_fail("half a run was visible");
+    }
+}
+
+static void run_finish(void)
+{
+    model_act_as(CONSUMER);
+    look_for(4, 4);
+    if (expected[CONSUMER] != 4)
+        model_fail("%llu messages of 4 came", (unsigned long long)expected[CONSUMER]);
+}
+
+/* A full ring. */
+
+static void full_setup(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    attach_consumer(CONSUMER);
+    model_act_as(PRODUCER);
+    for (uint64_t i = 0; i < 4; i++)
+        must(publish(i, i < 3 ? 1016 : 1000, 0, 0), "filling the ring");
+}
+
+static uint64_t published;
+
+static void full_producer(void)
+{
+    published = 4;
+    for (int attempt = 0; attempt < 3; attempt++) {
+        int32_t status = publish(published, 504, 0, 0);
+        if (status == MAPRING_OK)
+            published++;
+        else if (status != MAPRING_FULL)
+            must(status, "publishing");
+    }
+}
+
+static void full_consumer(void)
+{
+    must(read_and_check(1, 0), "reading");
+    must(mapring_release(consumers[CONSUMER], 1), "releasing");
+    must(read_and_check(1, 0), "reading");
+}
+
+static void full_finish(void)
+{
+    model_act_as(CONSUMER);
+    look_for(published, 8);
+    if (expected[CONSUMER] != published)
+        model_fail("%llu messages of %llu came", (unsigned long long)expected[CONSUMER], (unsigned long long)published);
+}
+
+/* The frontier against a join. */
+
+static void join_setup(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    pass_messages(PRODUCER, 0, 4, 1000);
+}
+
+static void join_producer(void)
+{
+    for (uint64_t i = 4; i < 6; i++) {
+        int32_t status = publish(i, 1000, 0, 0);
+        if (status == MAPRING_FULL)
+            break;
+        must(status, "publishing");
+    }
+}
+
+static void join_from(uint32_t start)
+{
+    if (open_consumer(start) < 0)
+        model_fail("joining failed");
+    uint32_t self = model_self();
+    mapring_message first;
+    int32_t count = mapring_read(consumers[self], &first, 1, 0);
+    must(count, "reading");
+    if (count == 0)
+        return;
+    /* From there on every message comes, whole. */
+    expected[self] = first.sequence;
+    uint8_t bytes[1024];
+    model_read(bytes, first.data, first.length, MODEL_SITE("the first message in place", MODEL_COPY, 0));
+    if (first.tag != (uint32_t)first.sequence || bytes[0] != (uint8_t)(first.sequence * 31 + 1))
+        model_fail("the first message, %llu, is not itself", (unsigned long long)first.sequence);
+    expected[self]++;
+    must(read_and_check(8, 0), "reading");
+}
+
+static void join_oldest(void)
+{
+    join_from(MAPRING_FROM_OLDEST);
+}
+
+static void join_newest(void)
+{
+    join_from(MAPRING_FROM_NEWEST);
+}
+
+/* Two joiners for one slot. */
+
+static uint32_t joined;
+
+static void slot_setup(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    pass_messages(PRODUCER, 0, 1, 8);
+    joined = 0;
+}
+
+static void slot_joiner(void)
+{
+    int32_t status = open_consumer(MAPRING_FROM_OLDEST);
+    if (status == MAPRING_NO_SLOT)
+        return;
+    must(status, "joining");
+    if (++joined > 1)
+        model_fail("two consumers hold one slot");
+    if (read_and_check(8, 0) != 1)
+        model_fail("the message did not come");
+    joined--;
+    mapring_consumer_close(consumers[model_self()]);
+}
+
+const struct model_program stream_scenarios[] = {
+    {
+        .name = "wrap",
+        .invariant = "Messages published across the end of the data, with padding, come in order, once and whole.",
+        .thread_count = 2,
+        .thread_names = {"producer", "consumer"},
+        .threads = {wrap_producer, wrap_consumer},
+        .setup = wrap_setup,
+        .finish = wrap_finish,
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "lap",
+        .invariant = "In a second lap, where headers lie on old payload, nothing stale is taken for a message.",
+        .thread_count = 2,
+        .thread_names = {"producer", "consumer"},
+        .threads = {lap_producer, lap_consumer},
+        .setup = lap_setup,
+        .finish = lap_finish,
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "run",
+        .invariant = "A run is visible as a whole or not at all.",
+        .thread_count = 2,
+        .thread_names = {"producer", "consumer"},
+        .threads = {run_producer, run_consumer},
+        .setup = run_setup,
+        .finish = run_finish,
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "full",
+        .invariant = "Nothing is overwritten before it is released; what is released makes room.",
+        .thread_count = 2,
+        .thread_names = {"producer", "consumer"},
+        .threads = {full_producer, full_consumer},
+        .setup = full_setup,
+        .finish = full_finish,
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "join oldest",
+        .invariant =
+            "From where a consumer joins on, nothing is overwritten before it is released, though the producer "
+            "laps meanwhile.",
+        .thread_count = 2,
+        .thread_names = {"producer", "joiner"},
+        .threads = {join_producer, join_oldest},
+        .setup = join_setup,
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "join newest",
+        .invariant = "The same for who joins at the newest message.",
+        .thread_count = 2,
+        .thread_names = {"producer", "joiner"},
+        .threads = {join_producer, join_newest},
+        .setup = join_setup,
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "two joiners",
+        .invariant = "One slot is held by one consumer at a time.",
+        .thread_count = 3,
+        .thread_names = {"", "joiner", "other"},
+        .threads = {NULL, slot_joiner, slot_joiner},
+        .setup = slot_setup,
+        .name_word = name_ring_word,
+    },
+    {.name = NULL},
+};
