@@ -12,6 +12,8 @@
 
 #define ROUNDS_DEFAULT 100u
 #define ROUNDS_QUICK 20u
+#define SECONDS_DEFAULT 160.0
+#define SECONDS_QUICK 45.0
 #define SIZE_LARGEST 65536u
 
 static const char usage[] =
@@ -25,8 +27,8 @@ static const char usage[] =
     "\n"
     "  --cpus A,B          processors for the two processes (default: the first two allowed)\n"
     "  --rounds N          rounds (default 100)\n"
-    "  --seconds S         begin no round after S seconds\n"
-    "  --quick             20 rounds\n"
+    "  --seconds S         begin no round after S seconds (default 160)\n"
+    "  --quick             20 rounds in at most 45 seconds\n"
     "  --sizes N,N...      message sizes in bytes, multiples of 8 up to 65536\n"
     "  --capacity N        bytes in a ring, a power of two (default: that of the library)\n"
     "  --json              results as JSON\n";
@@ -124,6 +126,7 @@ static void take_option(struct options *options, int option)
         break;
     case QUICK:
         options->rounds = ROUNDS_QUICK;
+        options->seconds = SECONDS_QUICK;
         break;
     case SIZES:
         options->size_count = numbers(optarg, options->sizes, SIZES_MAX, 8, SIZE_LARGEST, "--sizes");
@@ -183,7 +186,8 @@ static void report(const struct command *command, const struct options *options,
 int main(int count, char **arguments)
 {
     static struct plan plan;
-    struct options options = {.rounds = ROUNDS_DEFAULT, .capacity = mapring_capacity_default()};
+    struct options options = {
+        .rounds = ROUNDS_DEFAULT, .seconds = SECONDS_DEFAULT, .capacity = mapring_capacity_default()};
     first_allowed(&options);
     const struct command *command = take_arguments(&options, count, arguments);
     if (options.alone && command->needs_partner)

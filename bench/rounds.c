@@ -133,7 +133,7 @@ void plan_run(struct plan *plan, const struct options *options)
         }
     }
     while (plan->rounds_begun < options->rounds && !stopping()) {
-        if (options->seconds > 0 && (double)(now_ns() - begin) > options->seconds * 1e9)
+        if ((double)(now_ns() - begin) > options->seconds * 1e9)
             break;
         run_round(plan, plan->rounds_begun++);
         show_progress(plan, options, begin);
