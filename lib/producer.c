@@ -218,9 +218,11 @@ int32_t mapring_publish_batch(mapring_producer *producer, const mapring_message 
 
 /* Claims. While one is open there is no room, so that everything else has to ask and finds out. */
 
-static void open_claim(struct mapring_producer *producer, uint64_t padding, uint64_t size, uint32_t count)
+static void open_claim(struct mapring_producer *producer, uint64_t padding, uint64_t size, uint64_t length,
+                       uint32_t count)
 {
     producer->claim_count = count;
+    producer->claim_length = length;
     producer->claim_padding = padding;
     producer->claim_size = size;
     producer->claim_limit = producer->limit;
@@ -243,7 +245,7 @@ int32_t mapring_claim(mapring_producer *producer, uint64_t length, int64_t timeo
         if (status < 0)
             return status;
     }
-    open_claim(producer, padding, record_size(length), 1);
+    open_claim(producer, padding, record_size(length), length, 1);
     *payload = claim_start(producer, padding) + HEADER_SIZE;
     return MAPRING_OK;
 }
@@ -270,7 +272,7 @@ int32_t mapring_claim_batch(mapring_producer *producer, mapring_message *message
         granted++;
     } while (granted < count && messages[granted].length <= MESSAGE_LENGTH_MAX &&
              size + record_size(messages[granted].length) + HEADER_SIZE <= room);
-    open_claim(producer, padding, size, granted);
+    open_claim(producer, padding, size, messages[0].length, granted);
     return (int32_t)granted;
 }
 
@@ -288,7 +290,7 @@ int32_t mapring_commit(mapring_producer *producer, uint64_t length, uint32_t tag
         return MAPRING_NO_CLAIM;
     if (producer->claim_count != 1)
         return MAPRING_INVALID_ARGUMENT;
-    if (length > MESSAGE_LENGTH_MAX || record_size(length) > producer->claim_size)
+    if (length > producer->claim_length)
         return MAPRING_MESSAGE_TOO_LARGE;
     close_claim(producer);
     if (producer->claim_padding == 0 && (producer->run_header | flags) == 0 && fits(producer, length))

@@ -27,6 +27,7 @@ struct mapring_producer {
     uint32_t claim_count;   /* of messages claimed; 0: no claim is open */
     uint64_t claim_padding; /* bytes of padding before the first */
     uint64_t claim_size;    /* bytes of their records */
+    uint64_t claim_length;  /* bytes of the first message, as asked for */
     uint8_t *claim_limit;   /* `limit` once the claim is closed */
 
     /* Slow paths. */
