@@ -10,6 +10,7 @@
 #include <mapring/mapring.h>
 
 #define SESSION_PREFIX L"Local\\"
+#define MACHINE_PREFIX L"Global\\"
 
 int32_t win32_status(DWORD error)
 {
@@ -74,7 +75,7 @@ int32_t win32_segment_name(const char *name, wchar_t object_name[WIN32_NAME_SIZE
 void win32_ring_name(const uint64_t ring_id[2], const wchar_t *use, uint32_t number,
                      wchar_t object_name[WIN32_NAME_SIZE])
 {
-    _snwprintf(object_name, WIN32_NAME_SIZE, SESSION_PREFIX L".mapring-%016I64x%016I64x-%ls-%u", ring_id[0], ring_id[1],
+    _snwprintf(object_name, WIN32_NAME_SIZE, MACHINE_PREFIX L".mapring-%016I64x%016I64x-%ls-%u", ring_id[0], ring_id[1],
                use, number);
     object_name[WIN32_NAME_SIZE - 1] = 0;
 }

@@ -25,13 +25,14 @@ struct platform_segment {
 /* The status for what GetLastError() returned. */
 int32_t win32_status(DWORD error);
 
-/* The name of a segment, a lock or an event among the named objects of the session, ended by a zero. */
+/* Names of objects, ended by a zero. */
 #define WIN32_NAME_SIZE 256
 
-/* MAPRING_INVALID_NAME if it is no valid UTF-8 or too long. */
+/* A segment: a name of this session. MAPRING_INVALID_NAME if it is no valid UTF-8 or too long. */
 int32_t win32_segment_name(const char *name, wchar_t object_name[WIN32_NAME_SIZE]);
 
-/* An object of a ring for its own use: locks and events. No ring's name is like it, since none starts with a dot. */
+/* A lock or an event of a ring: a name of the machine, since a ring in a file can be reached from several sessions. No
+ * segment's name is like it: none starts with a dot. */
 void win32_ring_name(const uint64_t ring_id[2], const wchar_t *use, uint32_t number,
                      wchar_t object_name[WIN32_NAME_SIZE]);
 

@@ -262,10 +262,10 @@ static void a_killed_consumer_does_not_hold_the_producer(void)
     end_stream(&stream);
 }
 
-/* Waking. If wakeups were lost, each turn would take the quantum of 0.1 s. */
+/* Waking. Without it most turns would take the quantum of 0.1 s. */
 
-#define TURNS 200
-#define TURNS_LIMIT_MS 10000u
+#define TURNS 400
+#define TURNS_LIMIT_MS 5000u
 
 static void report_turns(const char *what, ULONGLONG start)
 {
