@@ -264,25 +264,27 @@ static inline uint32_t read_plain(struct mapring_consumer *consumer, mapring_mes
     return count;
 }
 
-/* When there is nothing plain to read: steps over padding, or waits. Returns 1 when it is worth another try. */
-static NOINLINE int32_t read_slow(struct mapring_consumer *consumer, int64_t timeout_ns)
+/* When there is nothing plain to read: steps over padding, or waits if it should. Returns 1 when it is worth another
+ * try. */
+static NOINLINE int32_t read_slow(struct mapring_consumer *consumer, bool wait, int64_t timeout_ns)
 {
     uint64_t header;
     int32_t found = next_message(consumer, &header);
-    return found != 0 ? found : wait_for_news(consumer, timeout_ns);
+    return found != 0 || !wait ? found : wait_for_news(consumer, timeout_ns);
 }
 
 int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint32_t max, int64_t timeout_ns)
 {
     if (UNLIKELY(consumer == NULL || messages == NULL || max == 0 || max > INT32_MAX || timeout_ns < 0))
         return MAPRING_INVALID_ARGUMENT;
+    uint32_t count = 0;
     for (;;) {
-        uint32_t count = read_plain(consumer, messages, max);
-        if (count > 0)
+        count += read_plain(consumer, messages + count, max - count);
+        if (count == max)
             return (int32_t)count;
-        int32_t found = read_slow(consumer, timeout_ns);
+        int32_t found = read_slow(consumer, count == 0, timeout_ns);
         if (found != 1)
-            return found;
+            return count > 0 ? (int32_t)count : found;
     }
 }
 

@@ -126,7 +126,8 @@ MAPRING_API int32_t mapring_claim_batch(mapring_producer *producer, mapring_mess
 
 /*
  * Publishes the first `count` of the claimed messages; `messages` is the array that mapring_claim_batch() filled,
- * with `data` unchanged, `length` as it was or smaller, and `tag` set. The rest of the batch is abandoned.
+ * with `data` unchanged, `length` as it was (up to the next multiple of 8) or smaller, and `tag` set. The rest of the
+ * batch is abandoned.
  *
  * Returns MAPRING_OK; MAPRING_NO_CLAIM; MAPRING_MESSAGE_TOO_LARGE or MAPRING_INVALID_ARGUMENT when an entry is not as
  * granted (nothing is published and the claim stays open).
