@@ -89,7 +89,7 @@ void unique_path(char path[PATH_SIZE], const char *use)
 
 /* Children. */
 
-static void stop(const char *what)
+static _Noreturn void stop(const char *what)
 {
     printf("%s: error %lu\n", what, GetLastError());
     fflush(stdout);

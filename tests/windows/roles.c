@@ -159,6 +159,23 @@ int consume(const char *name, const char *way, const char *target)
     return 0;
 }
 
+int apply(const char *name, const char *ring_file)
+{
+    mapring_producer_options options = {
+        .struct_size = sizeof options,
+        .capacity = 4096,
+        .file = strcmp(ring_file, "-") == 0 ? NULL : ring_file,
+    };
+    mapring_producer *producer = NULL;
+    tell("ready");
+    await_parent();
+    int32_t status = mapring_producer_open(name, &options, &producer);
+    tell(status < 0 ? mapring_status_name(status) : status == 0 ? "created" : "continued");
+    await_parent();
+    mapring_producer_close(producer);
+    return 0;
+}
+
 int echo(const char *name, const char *answers, const char *delay_ms)
 {
     mapring_consumer_options options = {.struct_size = sizeof options, .timeout_ns = PATIENCE_NS};

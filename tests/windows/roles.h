@@ -23,6 +23,10 @@ int produce(const char *name, const char *ring_file, const char *source, const c
  */
 int consume(const char *name, const char *way, const char *target);
 
+/* Tries to become the producer when the parent says so, tells "created", "continued" or the name of the status, and
+ * closes when the parent says so. */
+int apply(const char *name, const char *ring_file);
+
 /* A pace for the slow: consumes from one ring, each message slowly, and answers in another if that is not "-". */
 int echo(const char *name, const char *answers, const char *delay_ms);
 

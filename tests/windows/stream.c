@@ -262,6 +262,47 @@ static void a_killed_consumer_does_not_hold_the_producer(void)
     end_stream(&stream);
 }
 
+/* Starts so many at once. Returns how many were told `wanted`; the others are to be told that there is a producer. */
+
+#define APPLICANTS 4
+
+static int apply_at_once(const char *name, const char *ring_file, const char *wanted)
+{
+    const char *arguments[] = {"apply", name, ring_file, NULL};
+    struct child applicants[APPLICANTS];
+    for (int i = 0; i < APPLICANTS; i++)
+        applicants[i] = start_child(NULL, arguments);
+    for (int i = 0; i < APPLICANTS; i++)
+        expect_line(&applicants[i], "ready");
+    for (int i = 0; i < APPLICANTS; i++)
+        CHECK(write_child(&applicants[i], "\n", 1));
+    int accepted = 0;
+    for (int i = 0; i < APPLICANTS; i++) {
+        char line[LINE_SIZE];
+        read_line(&applicants[i], line);
+        if (strcmp(line, wanted) == 0)
+            accepted++;
+        else if (!CHECK(strcmp(line, "MAPRING_PRODUCER_EXISTS") == 0))
+            printf("an applicant was told %s\n", line);
+    }
+    for (int i = 0; i < APPLICANTS; i++)
+        CHECK_IS(end_child(&applicants[i]), 0);
+    return accepted;
+}
+
+static void one_of_many_becomes_the_producer(void)
+{
+    for (int round = 0; round < 5; round++) {
+        char name[NAME_SIZE], path[PATH_SIZE];
+        unique_name(name, "applied");
+        unique_path(path, "applied");
+        CHECK_IS(apply_at_once(name, "-", "created"), 1);
+        CHECK_IS(apply_at_once(name, path, "created"), 1);
+        CHECK_IS(apply_at_once(name, path, "continued"), 1);
+        CHECK(DeleteFileA(path));
+    }
+}
+
 /* Waking. Without it most turns would take the quantum of 0.1 s. */
 
 #define TURNS 400
@@ -344,10 +385,13 @@ int main(int argc, char **argv)
         return consume(argv[2], argv[3], argv[4]);
     if (argc == 5 && strcmp(argv[1], "echo") == 0)
         return echo(argv[2], argv[3], argv[4]);
+    if (argc == 4 && strcmp(argv[1], "apply") == 0)
+        return apply(argv[2], argv[3]);
     if (!make_source())
         return 1;
     run_test("a waiting consumer is woken", a_waiting_consumer_is_woken);
     run_test("a blocked producer is woken", a_blocked_producer_is_woken);
+    run_test("one of many becomes the producer", one_of_many_becomes_the_producer);
     run_test("through memory", through_memory);
     run_test("through a file", through_a_file);
     run_test("killed producers are succeeded", killed_producers_are_succeeded);
