@@ -24,7 +24,8 @@ struct mapring_consumer {
     /* Releasing. */
     struct mark released; /* everything before it is released */
     uint64_t stored;      /* the position that the slot tells the producer */
-    uint64_t batch;       /* how far the two may be apart */
+    uint64_t untold_max;  /* how far the two may be apart: a batch, or nothing while it is caught up */
+    uint64_t batch;
     bool fences;          /* fence after storing the cursor */
     uint64_t no_sleepers; /* what the room bell's sleepers read when the producer is not to be woken */
 
@@ -97,7 +98,7 @@ int32_t mapring_release(mapring_consumer *consumer, uint32_t count)
     else
         release_some(consumer, count);
     consumer->unreleased -= count;
-    if (consumer->released.position - consumer->stored >= consumer->batch)
+    if (consumer->released.position - consumer->stored > consumer->untold_max)
         store_cursor(consumer);
     return MAPRING_OK;
 }
@@ -212,7 +213,8 @@ static void step_back(struct mapring_consumer *consumer)
 /* Waits until there is something to read. Returns 1, 0 when the time passed, or why nothing will come. */
 static int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_ns)
 {
-    /* Caught up: tell the producer everything that was released. */
+    /* Caught up: tell the producer everything that was released, and what is released before the next message. */
+    consumer->untold_max = 0;
     if (consumer->stored != consumer->released.position)
         store_cursor(consumer);
     int32_t found = news(consumer);
@@ -261,6 +263,7 @@ static inline uint32_t read_plain(struct mapring_consumer *consumer, mapring_mes
     consumer->position = position;
     consumer->sequence = sequence;
     consumer->unreleased += count;
+    consumer->untold_max = consumer->batch;
     return count;
 }
 
@@ -312,6 +315,7 @@ int32_t mapring_receive(mapring_consumer *consumer, void *buffer, uint64_t size,
         }
         if (count > 0) {
             consumer->unreleased = count;
+            consumer->untold_max = consumer->batch;
             mapring_release(consumer, count);
             return (int32_t)count;
         }

@@ -70,7 +70,8 @@ MAPRING_API int32_t mapring_read(mapring_consumer *consumer, mapring_message *me
 
 /*
  * Releases the `count` oldest messages that were read in place and not yet released, so that the producer may reuse
- * their room. The producer is told in steps of up to 1/8 of the capacity, and whenever a read finds nothing new.
+ * their room. The producer is told in steps of up to 1/8 of the capacity, and at once while the last read
+ * found nothing new.
  *
  * Returns MAPRING_OK; MAPRING_NOT_READ (fewer than `count` are unreleased; nothing was released). Does not block.
  */
