@@ -131,8 +131,9 @@ void control_partner(const struct job *job)
     struct control_end end = {
         .ring = ring, .capacity = ring_capacity, .position = position, .other = position, .told = position};
     struct control_message messages[READ_BATCH];
+    unsigned batch = read_batch(ring_capacity, job->size);
     for (uint64_t received = 0; received < job->count;) {
-        unsigned count = control_read(&end, messages, READ_BATCH);
+        unsigned count = control_read(&end, messages, batch);
         if (count == 0) {
             if (stopping())
                 return;

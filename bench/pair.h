@@ -19,8 +19,14 @@ enum distance {
     DISTANCE_COUNT
 };
 
-/* Messages that the readers of all rings ask for in one call. */
+/* Messages that the readers of all rings ask for in one call: some dozens, if that is not too much of the capacity. */
 #define READ_BATCH 64u
+
+static inline unsigned read_batch(uint64_t capacity, uint64_t size)
+{
+    uint64_t batch = capacity / 16 / size;
+    return batch < 1 ? 1 : batch > READ_BATCH ? READ_BATCH : (unsigned)batch;
+}
 
 #define SAME_CORE_BELOW_NS 80.0
 #define FAR_FROM_NS 200.0

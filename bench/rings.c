@@ -65,6 +65,11 @@ void rings_open(const struct options *options)
         rings.got = consume(names[2]);
 }
 
+uint64_t rings_capacity(void)
+{
+    return ring_capacity;
+}
+
 void rings_close(void)
 {
     pair_call(close_own);

@@ -23,6 +23,7 @@ extern struct rings rings;
 /* Before pair_start(), then opening after it. */
 void rings_prepare(const struct options *options);
 void rings_open(const struct options *options);
+uint64_t rings_capacity(void);
 /* Ends the partner first, however it ends: the last to close a ring takes its name away. */
 void rings_close(void);
 

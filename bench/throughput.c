@@ -96,20 +96,20 @@ static void verify(const struct payload *payload, const mapring_message *message
             fail("throughput: a wrong byte in message %llu", (unsigned long long)first + (unsigned long long)i);
 }
 
-static int32_t take_in_place(const struct payload *payload, uint64_t first)
+static int32_t take_in_place(const struct payload *payload, uint64_t first, uint32_t batch)
 {
     mapring_message messages[READ_BATCH];
-    int32_t count = check(mapring_read(rings.got, messages, READ_BATCH, WAIT_NS), "mapring_read");
+    int32_t count = check(mapring_read(rings.got, messages, batch, WAIT_NS), "mapring_read");
     verify(payload, messages, count, first);
     check(mapring_release(rings.got, (uint32_t)count), "mapring_release");
     return count;
 }
 
-static int32_t take_copies(const struct payload *payload, uint64_t first)
+static int32_t take_copies(const struct payload *payload, uint64_t first, uint32_t batch)
 {
     mapring_message messages[READ_BATCH];
     int32_t count =
-        check(mapring_receive(rings.got, copies, RECEIVE_BYTES, messages, READ_BATCH, WAIT_NS), "mapring_receive");
+        check(mapring_receive(rings.got, copies, RECEIVE_BYTES, messages, batch, WAIT_NS), "mapring_receive");
     verify(payload, messages, count, first);
     return count;
 }
@@ -120,10 +120,11 @@ static void partner(const struct job *job)
     payload_prepare(&payload, job->size);
     if (copies == NULL && (copies = aligned_alloc(4096, RECEIVE_BYTES)) == NULL)
         fail("no memory for %u bytes of received messages", RECEIVE_BYTES);
+    uint32_t batch = read_batch(rings_capacity(), job->size);
     uint64_t received = 0;
     while (received < job->count) {
-        int32_t count =
-            job->variant == RECEIVE_COPIES ? take_copies(&payload, received) : take_in_place(&payload, received);
+        int32_t count = job->variant == RECEIVE_COPIES ? take_copies(&payload, received, batch)
+                                                       : take_in_place(&payload, received, batch);
         if (count == 0 && stopping())
             return;
         received += (uint64_t)count;
