@@ -1,0 +1,29 @@
+/*
+ * Races between falling asleep and waking: again and again one side is about to sleep, and at that moment, give or take
+ * some microseconds, the other side brings what it waits for.
+ */
+#ifndef MAPRING_TESTS_RACE_H
+#define MAPRING_TESTS_RACE_H
+
+#include "traffic.h"
+
+/* A wakeup that takes longer than this was lost: the sleeper has looked for itself after its quantum of 100 ms. Or the
+ * machine was busy with something else, which does not happen often. */
+#define LATE_NS (50 * MS)
+#define LATE_MAX 2u
+
+/* Who may not use membarrier(2). */
+struct race {
+    uint64_t rounds;
+    bool producer_refused;
+    bool consumer_refused;
+};
+
+/* The consumer waits for messages; the producer waits for room. They fail when wakeups are lost. */
+void race_for_news(const struct race *race);
+void race_for_room(const struct race *race);
+
+/* From now on membarrier(2) fails in this process and its children. Skips the case if that cannot be done. */
+void refuse_membarrier(void);
+
+#endif
