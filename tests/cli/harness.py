@@ -144,7 +144,7 @@ def argument_path(name):
 
 
 def _time_is_up(number, frame):
-    raise TimeoutError("the test took too long")
+    raise TimeoutError("the test took too long, or is to end")
 
 
 def _run_one(function):
@@ -174,6 +174,7 @@ def _run_one(function):
 
 def main():
     signal.signal(signal.SIGALRM, _time_is_up)
+    signal.signal(signal.SIGTERM, _time_is_up)
     if WINDOWS:
         # The first program starts services that keep its standard streams open for long.
         subprocess.run(COMMAND + ["--version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

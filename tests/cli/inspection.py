@@ -150,9 +150,11 @@ def a_ring_in_a_file_outlives_its_processes():
     fails(run("stat", "ring"), "'ring'")
     equal(parsed("ls"), [])
 
-    # The file has all that a successor and new consumers need.
+    # The file has all that a successor and new consumers need. A consumer may meet the old end until it is taken over.
+    pub = start("pub", "ring", "--file", file, "--wait-consumers", "1")
+    until(lambda: b"ended      no\n" in run("stat", "ring")[1])
     sub = start("sub", "ring")
-    succeeds(run("pub", "ring", "--file", file, "--wait-consumers", "1", data=b"five\n"))
+    succeeds(finish(pub, b"five\n"))
     succeeds(finish(sub), b"eight by\nseven b\nthirteen byte\nfour\nfive\n")
     equal((parsed("stat", file)["messages"], parsed("stat", file)["epoch"]), (5, 2))
     fails(run("pub", "another", "--file", file), "'another'", "name")

@@ -46,6 +46,20 @@ def the_longest_lines_arrive():
 
 
 @test
+def many_lines_at_once_arrive():
+    # Of every length, and many where copying ends and writing in place begins. The consumer finds them all there.
+    lengths = list(range(0, 1500)) + [513] * 3000
+    data = b"".join(randomness.randbytes(length).replace(b"\n", b" ") + b"\n" for length in lengths)
+    pub = start("pub", "ring")
+    pub.stdin.write(data)
+    until(lambda: b"messages   %d\n" % len(lengths) in run("stat", "ring")[1])
+    sub = start("sub", "ring")
+    equal(read_exactly(sub, len(data)), data)
+    succeeds(finish(pub))
+    succeeds(finish(sub))
+
+
+@test
 def an_unterminated_last_line_is_a_message():
     equal(stream(b"one\n\ntwo", [], []), [b"one\n\ntwo\n"])
     equal(stream(b"one\n\ntwo", [], ["--frames"]), [frames([b"one", b"", b"two"])])
@@ -142,6 +156,32 @@ def oldest_and_newest():
     succeeds(finish(first), b"late\n")
     succeeds(finish(oldest), b"late\n")
     succeeds(finish(newest), b"late\n")
+
+
+@linux_test
+def pipes_that_do_not_block_are_waited_for():
+    data = randomness.randbytes(3000000)
+    input_end, feeding = os.pipe()
+    output, output_end = os.pipe()
+    os.set_blocking(input_end, False)
+    os.set_blocking(output_end, False)
+    sub = start("sub", "ring", "--raw", stdout=output_end)
+    pub = start("pub", "ring", "--raw", "1000", "--wait-consumers", "1", stdin=input_end)
+    os.close(input_end)
+    os.close(output_end)
+    received = b""
+    for i in range(0, len(data), 50000):
+        os.write(feeding, data[i:i + 50000])
+        # Less than was written, so that the pipes fill up.
+        if i > 0:
+            received += read_some(output, 30000)
+    os.close(feeding)
+    while more := read_some(output, 65536):
+        received += more
+    os.close(output)
+    equal(received, data)
+    succeeds(finish(sub, None), None)
+    succeeds(finish(pub, None))
 
 
 @test

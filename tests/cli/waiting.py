@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import subprocess
 import time
 
 from harness import (equal, fails, finish, linux_test, main, path, pid_pattern, read_exactly, read_some, run, start,
@@ -99,7 +100,7 @@ def the_end_is_not_read():
     sub, reading = stuck_consumer()
     fails(run("pub", "ring", "--wait-consumers", "1", "--timeout", "3s", data=b"one\ntwo\nthree\n"),
           "'ring'", "did not read everything within 3s", "--timeout",
-          pattern=f"pid {pid_pattern(sub)} \\(3 messages behind\\)")
+          pattern=f"for pid {pid_pattern(sub)} \\(3 messages behind\\):")
     sub.kill()
     os.close(reading)
 
@@ -107,9 +108,10 @@ def the_end_is_not_read():
 @test
 def there_is_no_room():
     sub, reading = stuck_consumer()
-    fails(run("pub", "ring", "--capacity", "64K", "--wait-consumers", "1", "--timeout", "3s", data=b"line\n" * 100000),
+    start("sub", "ring", stdout=subprocess.DEVNULL)  # one that holds nobody up, and is not named
+    fails(run("pub", "ring", "--capacity", "64K", "--wait-consumers", "2", "--timeout", "3s", data=b"line\n" * 100000),
           "'ring'", "no room", "within 3s", "--timeout",
-          pattern=f"pid {pid_pattern(sub)} \\([0-9]{{4,}} messages behind\\)")
+          pattern=f"for pid {pid_pattern(sub)} \\([0-9]{{4,}} messages behind\\):")
     sub.kill()
     os.close(reading)
 
