@@ -12,7 +12,7 @@
 /* At least 100,000 in both directions. */
 static void about_to_sleep_for_news(void)
 {
-    race_for_news(&(struct race){.rounds = 70000 * test_length()});
+    race_for_news(&(struct race){.rounds = 60000 * test_length()});
 }
 
 static void about_to_sleep_for_room(void)

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,7 +16,9 @@
 
 #define CAPACITY 4096u
 #define LONG 900u
-#define AROUND_NS 30000u
+/* The moment that matters lies a little before the other side is asleep for good. */
+#define BEFORE_NS 4000
+#define STEP_NS 40
 #define PATIENCE (20 * SECOND)
 
 void refuse_membarrier(void)
@@ -36,6 +39,7 @@ struct board {
     struct race race;
     shared64 *ready;   /* one more than the number of the message that is about to be waited for */
     shared64 *brought; /* when that was brought, in ns */
+    shared64 *slept;   /* how often the waiting side gave up the processor */
     shared64 *late;
     shared64 *longest;
 };
@@ -45,22 +49,52 @@ static struct board board_new(const struct race *race)
 {
     shared64 *words = shared_memory(4096);
     return (struct board){
-        .race = *race, .ready = &words[0], .brought = &words[64], .late = &words[128], .longest = &words[192]};
+        .race = *race,
+        .ready = &words[0],
+        .brought = &words[64],
+        .slept = &words[128],
+        .late = &words[192],
+        .longest = &words[256],
+    };
 }
 
-static void await_ready(const struct board *board, uint64_t round, uint64_t *random)
+/* Each side on a processor of its own, if there are two: side by side on one, they would never meet. */
+static void pin(size_t side)
 {
-    int64_t end = now_ns() + PATIENCE;
-    for (uint64_t spins = 0; load64_acquire(board->ready) != round + 1; spins++) {
-        if (spins % 1000 == 999) {
-            CHECK(now_ns() < end, "the other side does not come to round %" PRIu64, round);
-            sched_yield();
-        }
-        spin_pause();
-    }
-    /* Up to when it surely sleeps; more often near the time when it is just about to. */
-    uint64_t limit = random_next(random) % 4 == 0 ? AROUND_NS * 3 : AROUND_NS;
-    spin_ns((int64_t)(random_next(random) % limit));
+    cpu_set_t allowed, mine;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return;
+    CPU_ZERO(&mine);
+    for (size_t cpu = 0, found = 0; cpu < CPU_SETSIZE && found <= side; cpu++)
+        if (CPU_ISSET(cpu, &allowed) && found++ == side)
+            CPU_SET(cpu, &mine);
+    sched_setaffinity(0, sizeof mine, &mine);
+}
+
+/* Who wakes finds out by and by how long the other side takes to fall asleep. */
+struct aim {
+    int64_t delay; /* from `ready` to when it sleeps */
+    uint64_t slept;
+    uint64_t random;
+};
+
+static bool is_ready(const struct board *board, uint64_t round, uint64_t spins)
+{
+    if (load64_acquire(board->ready) == round + 1)
+        return true;
+    if (spins % 1000 == 999)
+        sched_yield();
+    spin_pause();
+    return false;
+}
+
+static void await_moment(const struct board *board, struct aim *aim)
+{
+    uint64_t slept = load64_relaxed(board->slept);
+    aim->delay += slept != aim->slept ? -STEP_NS : STEP_NS;
+    aim->delay = aim->delay < 0 ? 0 : aim->delay;
+    aim->slept = slept;
+    spin_ns(aim->delay + STEP_NS - (int64_t)(random_next(&aim->random) % BEFORE_NS));
 }
 
 static void brought_now(const struct board *board)
@@ -71,6 +105,9 @@ static void brought_now(const struct board *board)
 static void got_it(const struct board *board)
 {
     int64_t delay = now_ns() - (int64_t)load64_relaxed(board->brought);
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    store64_relaxed(board->slept, (uint64_t)usage.ru_nvcsw);
     if (delay > (int64_t)load64_relaxed(board->longest))
         store64_relaxed(board->longest, (uint64_t)delay);
     if (delay > LATE_NS)
@@ -80,9 +117,26 @@ static void got_it(const struct board *board)
 static void check_delays(const struct board *board)
 {
     uint64_t late = load64_relaxed(board->late);
-    printf("%" PRIu64 " rounds, the longest delay %.3f ms, %" PRIu64 " above %d ms\n", board->race.rounds,
-           (double)load64_relaxed(board->longest) / 1e6, late, (int)(LATE_NS / MS));
+    printf("%" PRIu64 " rounds, %" PRIu64 " times asleep, the longest delay %.3f ms, %" PRIu64 " above %d ms\n",
+           board->race.rounds, load64_relaxed(board->slept), (double)load64_relaxed(board->longest) / 1e6, late,
+           (int)(LATE_NS / MS));
     CHECK(late <= LATE_MAX, "%" PRIu64 " wakeups of %" PRIu64 " were late", late, board->race.rounds);
+}
+
+static void run_race(const struct race *race, void (*consume)(void *), void (*produce)(void *))
+{
+    struct board board = board_new(race);
+    pid_t children[] = {spawn(consume, &board), spawn(produce, &board)};
+    join(children[0]);
+    join(children[1]);
+    check_delays(&board);
+}
+
+static void begin(size_t side, bool refused)
+{
+    pin(side);
+    if (refused)
+        refuse_membarrier();
 }
 
 /* News. */
@@ -90,8 +144,7 @@ static void check_delays(const struct board *board)
 static void wait_for_news(void *argument)
 {
     const struct board *board = argument;
-    if (board->race.consumer_refused)
-        refuse_membarrier();
+    begin(1, board->race.consumer_refused);
     mapring_consumer *consumer = open_consumer(MAPRING_FROM_OLDEST);
     for (uint64_t round = 0; round < board->race.rounds; round++) {
         mapring_message message;
@@ -129,60 +182,71 @@ static void publish_somehow(mapring_producer *producer, uint64_t sequence)
     }
 }
 
-void race_for_news(const struct race *race)
+static void bring_news(void *argument)
 {
-    struct board board = board_new(race);
-    pid_t consumer = spawn(wait_for_news, &board);
-    if (race->producer_refused)
-        refuse_membarrier();
+    const struct board *board = argument;
+    const struct race *race = &board->race;
+    begin(0, race->producer_refused);
     mapring_producer *producer = open_producer(CAPACITY, 1);
     CHECK(stat_ring().fence == (race->producer_refused ? MAPRING_FENCE_FULL : MAPRING_FENCE_ASYMMETRIC),
           "fence %" PRIu32 " at the start", stat_ring().fence);
-    uint64_t random = 1;
+    struct aim aim = {0};
     for (uint64_t round = 0; round < race->rounds; round++) {
-        await_ready(&board, round, &random);
-        brought_now(&board);
+        for (uint64_t spins = 0; !is_ready(board, round, spins); spins++)
+            ;
+        await_moment(board, &aim);
+        brought_now(board);
         publish_somehow(producer, round);
     }
-    join(consumer);
+    CHECK_STATUS(mapring_drain(producer, PATIENCE), MAPRING_OK);
     bool full = race->producer_refused || race->consumer_refused;
     CHECK(stat_ring().fence == (full ? MAPRING_FENCE_FULL : MAPRING_FENCE_ASYMMETRIC), "fence %" PRIu32 " at the end",
           stat_ring().fence);
     mapring_producer_close(producer);
-    check_delays(&board);
+}
+
+void race_for_news(const struct race *race)
+{
+    run_race(race, wait_for_news, bring_news);
 }
 
 /* Room. */
 
+static bool read_next(mapring_consumer *consumer, uint64_t *sequence)
+{
+    mapring_message message;
+    if (mapring_read(consumer, &message, 1, 0) != 1)
+        return false;
+    check_message(&message, (*sequence)++, LONG);
+    return true;
+}
+
 static void make_room(void *argument)
 {
     const struct board *board = argument;
-    if (board->race.consumer_refused)
-        refuse_membarrier();
+    begin(1, board->race.consumer_refused);
     mapring_consumer *consumer = open_consumer(MAPRING_FROM_OLDEST);
-    uint64_t random = 2, sequence = 0;
+    struct aim aim = {0};
+    uint64_t sequence = 0;
     for (uint64_t round = 0; round < board->race.rounds; round++) {
-        mapring_message message;
         uint32_t held = 0;
-        await_ready(board, round, &random);
+        for (uint64_t spins = 0; !is_ready(board, round, spins); spins++)
+            held += read_next(consumer, &sequence);
         /* It is full, and the producer is falling asleep. */
-        while (mapring_read(consumer, &message, 1, 0) == 1) {
-            check_message(&message, sequence++, LONG);
+        while (read_next(consumer, &sequence))
             held++;
-        }
-        spin_ns((int64_t)(random_next(&random) % AROUND_NS));
+        await_moment(board, &aim);
         brought_now(board);
         CHECK_STATUS(mapring_release(consumer, held), MAPRING_OK);
     }
     mapring_consumer_close(consumer);
 }
 
-void race_for_room(const struct race *race)
+static void wait_for_room(void *argument)
 {
-    struct board board = board_new(race);
-    pid_t consumer = spawn(make_room, &board);
-    if (race->producer_refused)
-        refuse_membarrier();
+    const struct board *board = argument;
+    const struct race *race = &board->race;
+    begin(0, race->producer_refused);
     mapring_producer *producer = open_producer(CAPACITY, 1);
     CHECK_STATUS(mapring_wait_consumers(producer, 1, PATIENCE), MAPRING_OK);
     uint64_t sequence = 0;
@@ -196,14 +260,17 @@ void race_for_room(const struct race *race)
             sequence += status == MAPRING_OK;
         }
         CHECK_STATUS(status, MAPRING_FULL);
-        store64_release(board.ready, round + 1);
+        store64_release(board->ready, round + 1);
         CHECK_STATUS(
             mapring_publish(producer, bytes, message_length(sequence, LONG), message_tag(sequence), 0, PATIENCE),
             MAPRING_OK);
-        got_it(&board);
+        got_it(board);
         sequence++;
     }
-    join(consumer);
     mapring_producer_close(producer);
-    check_delays(&board);
+}
+
+void race_for_room(const struct race *race)
+{
+    run_race(race, make_room, wait_for_room);
 }
