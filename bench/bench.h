@@ -18,7 +18,7 @@ struct options {
     int cpus[2];
     bool alone; /* there is only one processor: nothing with a partner can be measured */
     unsigned rounds;
-    double seconds; /* no new round after this */
+    double seconds; /* then it ends */
     bool json;
     uint64_t capacity;
     uint64_t sizes[SIZES_MAX]; /* 0 sizes: each comparison takes its own */

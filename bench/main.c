@@ -27,7 +27,7 @@ static const char usage[] =
     "\n"
     "  --cpus A,B          processors for the two processes (default: the first two allowed)\n"
     "  --rounds N          rounds (default 100)\n"
-    "  --seconds S         begin no round after S seconds (default 160)\n"
+    "  --seconds S         end after about S seconds (default 160)\n"
     "  --quick             20 rounds in at most 45 seconds\n"
     "  --sizes N,N...      message sizes in bytes, multiples of 8 up to 65536\n"
     "  --capacity N        bytes in a ring, a power of two (default: that of the library)\n"

@@ -102,11 +102,17 @@ static void clear_progress(void)
         fputs("\r\x1b[K", stderr);
 }
 
+static bool is_over(const struct plan *plan)
+{
+    return stopping() || now_ns() > plan->deadline_ns;
+}
+
+/* A round that is cut short counts for the comparisons that it got to. */
 static void run_round(struct plan *plan, unsigned round)
 {
     unsigned comparisons[COMPARISONS_MAX], subjects[SUBJECTS_MAX];
     shuffle(comparisons, plan->count);
-    for (unsigned i = 0; i < plan->count; i++) {
+    for (unsigned i = 0; i < plan->count && !is_over(plan); i++) {
         struct comparison *comparison = &plan->comparisons[comparisons[i]];
         shuffle(subjects, comparison->subject_count);
         for (unsigned j = 0; j < comparison->subject_count; j++) {
@@ -132,9 +138,8 @@ void plan_run(struct plan *plan, const struct options *options)
             calibrate(subject, sample_length(&plan->comparisons[i]));
         }
     }
-    while (plan->rounds_begun < options->rounds && !stopping()) {
-        if ((double)(now_ns() - begin) > options->seconds * 1e9)
-            break;
+    plan->deadline_ns = begin + (uint64_t)(options->seconds * 1e9);
+    while (plan->rounds_begun < options->rounds && !is_over(plan)) {
         run_round(plan, plan->rounds_begun++);
         show_progress(plan, options, begin);
     }

@@ -35,6 +35,7 @@ struct plan {
     struct comparison comparisons[COMPARISONS_MAX];
     unsigned count;
     unsigned rounds_begun;
+    uint64_t deadline_ns;
     unsigned samples[OUTCOME_COUNT]; /* taken, by what came of them */
 };
 
