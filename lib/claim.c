@@ -22,8 +22,7 @@ static uint64_t least_cursor(const struct mapring_producer *producer)
     uint64_t floor = overwritten_below(producer->acted, ring->geometry.capacity);
     uint64_t least = producer_position(producer);
     for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
-        /* Pairs with the release store in store_cursor(): its reads are over before we overwrite. */
-        uint64_t cursor = load64_acquire(&ring->readers->slots[i].cursor);
+        uint64_t cursor = load64_relaxed(&ring->readers->slots[i].cursor);
         /* One below what was acted on belongs to a joiner who came too late, and will find out. */
         if (cursor >= floor && cursor < least)
             least = cursor;
@@ -43,7 +42,9 @@ static bool advance_frontier(struct mapring_producer *producer, uint64_t end)
         return false;
 
     store64_relaxed(&stream->frontier, frontier);
-    /* Pairs with the fence in slot_join(): either we see the joiner's cursor, or it sees our frontier. */
+    /* Pairs with the fence in place_cursor(): either we see the joiner's cursor, or it sees our frontier. And as an
+     * acquire fence with the release stores of cursors: the reads before those that we saw are over. The second look
+     * only lowers the frontier, and so needs no fence. */
     fence_full();
     uint64_t allowed = least_cursor(producer) + capacity;
     if (allowed < frontier) {

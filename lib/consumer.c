@@ -67,7 +67,7 @@ static void store_cursor(struct mapring_consumer *consumer)
 {
     struct slot *slot = &consumer->ring.readers->slots[consumer->slot];
     store64_relaxed(&slot->sequence, consumer->released.sequence);
-    /* Release: pairs with the acquire load in least_cursor(); our reads before it are over. */
+    /* Release: pairs with the fence in advance_frontier(); our reads before it are over. */
     store64_release(&slot->cursor, consumer->released.position);
     consumer->stored = consumer->released.position;
     look_for_producer(consumer);
@@ -159,8 +159,8 @@ static inline mapring_message take_message(struct mapring_consumer *consumer, ui
  * yet. */
 static int32_t news(struct mapring_consumer *consumer)
 {
-    /* Pairs with the release store in mapring_end(). */
-    bool ended = load64_acquire(&consumer->ring.stream->end) == consumer->position;
+    /* Needs no order: it counts only for who has read everything before it. */
+    bool ended = load64_relaxed(&consumer->ring.stream->end) == consumer->position;
     uint64_t header;
     if (next_message(consumer, &header) != 0)
         return 1;

@@ -222,8 +222,7 @@ int32_t mapring_end(mapring_producer *producer)
     end_run(producer);
     producer->ended = true;
     producer->limit = producer->next;
-    /* Pairs with the acquire load in consumer.c: who reads the end sees every message before it. */
-    store64_release(&producer->ring.stream->end, producer_position(producer));
+    store64_relaxed(&producer->ring.stream->end, producer_position(producer));
     if (producer->fences)
         fence_full();
     ring_consumers(producer);

@@ -49,7 +49,7 @@ int32_t slot_join(struct ring *ring, enum index_end start, uint32_t *number, str
     if (status < 0)
         return status;
     struct slot *slot = &ring->readers->slots[*number];
-    /* Release: pairs with the acquire load in least_cursor(). The reads of who held the slot before are over, which
+    /* Release: pairs with the fence in advance_frontier(). The reads of who held the slot before are over, which
      * came with its lock. */
     store64_release(&slot->cursor, NO_POSITION);
     status = place_cursor(ring, start, slot, mark);
@@ -68,7 +68,7 @@ void slot_announce(struct slot *slot, bool fences)
 void slot_leave(struct ring *ring, uint32_t number)
 {
     struct slot *slot = &ring->readers->slots[number];
-    /* Pairs with the acquire load in least_cursor(): our reads are over. */
+    /* Pairs with the fence in advance_frontier(): our reads are over. */
     store64_release(&slot->cursor, NO_POSITION);
     store64_relaxed(&slot->state, 0);
     platform_unlock(ring->segment, SLOT_NUMBER(number));
