@@ -93,15 +93,17 @@ static int32_t start(struct mapring_producer *producer)
     return MAPRING_OK;
 }
 
-/* Whether the ring that was opened by its name is the one in this file. */
-static bool lies_in_file(const struct ring *ring, const char *file)
+/* MAPRING_OK if the ring that was opened by its name is the one in this file; MAPRING_WRONG_GEOMETRY, or why it cannot
+ * be told. */
+static int32_t check_file(const struct ring *ring, const char *file)
 {
     struct ring other;
-    if (ring_open(NULL, file, ROLE_OBSERVER, &other, NULL) < 0)
-        return false;
+    int32_t status = ring_open(NULL, file, ROLE_OBSERVER, &other, NULL);
+    if (status < 0)
+        return status <= MAPRING_PERMISSION ? status : MAPRING_WRONG_GEOMETRY;
     bool same = memcmp(ring->geometry.ring_id, other.geometry.ring_id, sizeof ring->geometry.ring_id) == 0;
     ring_close(&other);
-    return same;
+    return same ? MAPRING_OK : MAPRING_WRONG_GEOMETRY;
 }
 
 static int32_t open_existing(const char *name, const char *file, const struct mapring_producer_options *options,
@@ -112,9 +114,10 @@ static int32_t open_existing(const char *name, const char *file, const struct ma
         return status;
     const struct geometry *geometry = &ring->geometry;
     if ((options->capacity != 0 && options->capacity != geometry->capacity) ||
-        (options->max_consumers != 0 && options->max_consumers != geometry->slot_count) ||
-        (options->file != NULL && !lies_in_file(ring, options->file)))
+        (options->max_consumers != 0 && options->max_consumers != geometry->slot_count))
         status = MAPRING_WRONG_GEOMETRY;
+    else if (options->file != NULL)
+        status = check_file(ring, options->file);
     if (status == MAPRING_OK) {
         status = platform_lock(ring->segment, PRODUCER_NUMBER);
         if (status == 0)
@@ -129,44 +132,54 @@ static int32_t create_new(const char *name, const struct mapring_producer_option
 {
     uint64_t capacity = options->capacity != 0 ? options->capacity : CAPACITY_DEFAULT;
     uint32_t slot_count = options->max_consumers != 0 ? options->max_consumers : SLOTS_DEFAULT;
-    int32_t status = ring_create(name, options->file, capacity, slot_count, options->first_position, ring);
-    if (status == MAPRING_OK) {
-        status = ring_publish(ring);
-        if (status < 0)
-            ring_close(ring);
-    }
-    return status;
+    return ring_create(name, options->file, capacity, slot_count, options->first_position, ring);
 }
 
-/* Others may create, leave and clear away the same name at any moment; each round starts from what is there. */
-#define OPEN_ROUNDS 1000
+/* What there is to open. */
+enum found { FOUND_NAME, FOUND_FILE, FOUND_NOTHING };
 
-/* Returns 0 if the ring was created, 1 if it existed, or a status. */
-static int32_t open_or_create(const char *name, const struct mapring_producer_options *options, struct ring *ring)
+/* Opens the ring, or creates it, with the producer's lock taken; says what was there. */
+static int32_t open_or_create(const char *name, const struct mapring_producer_options *options, struct ring *ring,
+                              enum found *found)
 {
-    int32_t status = MAPRING_SYSTEM_ERROR;
-    for (int round = 0; round < OPEN_ROUNDS; round++) {
-        status = open_existing(name, NULL, options, ring);
-        if (status == MAPRING_NOT_FOUND && options->file != NULL)
-            status = open_existing(name, options->file, options, ring);
-        if (status == MAPRING_EXISTS)
-            continue; /* the file is there, and somebody has given it the name meanwhile */
-        if (options->mode == MAPRING_CREATE_NEW &&
-            (status == MAPRING_OK || status == MAPRING_PRODUCER_EXISTS || status == MAPRING_WRONG_GEOMETRY)) {
-            ring_close(ring);
-            return MAPRING_EXISTS;
-        }
-        if (status == MAPRING_OK)
-            return 1;
-        if (status != MAPRING_NOT_FOUND || options->mode == MAPRING_OPEN_EXISTING)
-            return status;
-
+    *found = FOUND_NAME;
+    int32_t status = open_existing(name, NULL, options, ring);
+    if (status == MAPRING_NOT_FOUND && options->file != NULL) {
+        *found = FOUND_FILE;
+        status = open_existing(name, options->file, options, ring);
+    }
+    bool exists = status == MAPRING_OK || status == MAPRING_PRODUCER_EXISTS || status == MAPRING_WRONG_GEOMETRY;
+    if (options->mode == MAPRING_CREATE_NEW && exists) {
+        ring_close(ring);
+        return MAPRING_EXISTS;
+    }
+    if (options->mode != MAPRING_OPEN_EXISTING && status == MAPRING_NOT_FOUND) {
+        *found = FOUND_NOTHING;
         status = create_new(name, options, ring);
-        if (status != MAPRING_EXISTS)
-            return status;
     }
     return status;
 }
+
+/* One attempt. Who opens by the name from the moment on at which it is published finds a ring with a producer. */
+static int32_t open_producer(const char *name, const struct mapring_producer_options *options,
+                             struct mapring_producer *producer)
+{
+    enum found found;
+    int32_t status = open_or_create(name, options, &producer->ring, &found);
+    if (status < 0)
+        return status;
+    status = start(producer);
+    if (status == MAPRING_OK && found != FOUND_NAME)
+        status = ring_publish(&producer->ring);
+    if (status < 0) {
+        platform_parking_close(producer->sleeper.parking);
+        ring_close(&producer->ring);
+        return status;
+    }
+    return found == FOUND_NOTHING ? 0 : 1;
+}
+
+#define OPEN_ROUNDS 1000
 
 static int32_t check_options(const struct mapring_producer_options *options)
 {
@@ -197,16 +210,19 @@ int32_t mapring_producer_open(const char *name, const mapring_producer_options *
     struct mapring_producer *opened = calloc(1, sizeof *opened);
     if (opened == NULL)
         return MAPRING_NO_MEMORY;
-    int32_t existed = open_or_create(name, options, &opened->ring);
-    status = existed < 0 ? existed : start(opened);
+    /* Others may create, leave and clear away the same name at any moment: MAPRING_EXISTS says that one came first. */
+    for (int round = 0; round < OPEN_ROUNDS; round++) {
+        memset(opened, 0, sizeof *opened);
+        status = open_producer(name, options, opened);
+        if (status != MAPRING_EXISTS || options->mode == MAPRING_CREATE_NEW)
+            break;
+    }
     if (status < 0) {
-        platform_parking_close(opened->sleeper.parking);
-        ring_close(&opened->ring);
         free(opened);
         return status;
     }
     *producer = opened;
-    return existed;
+    return status;
 }
 
 /* Ending and closing. */

@@ -183,6 +183,33 @@ int count_names(void)
     return count_entries(getenv("MAPRING_DIR"));
 }
 
+int count_mappings(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    CHECK(maps != NULL, "/proc/self/maps: %s", strerror(errno));
+    int count = 0;
+    char line[4096 + 128];
+    while (fgets(line, sizeof line, maps) != NULL) {
+        char rights[8] = "";
+        sscanf(line, "%*s %7s", rights);
+        count += rights[3] == 's';
+    }
+    fclose(maps);
+    return count;
+}
+
+static void file_beside(const char *folder, char path[96])
+{
+    snprintf(path, 96, "%s.file", folder);
+}
+
+const char *case_file(void)
+{
+    static char path[96];
+    file_beside(getenv("MAPRING_DIR"), path);
+    return path;
+}
+
 /* Running. */
 
 static void make_folder(char path[64])
@@ -230,6 +257,12 @@ static const char *run_case(const struct test_case *test, unsigned limit_s)
         }
     }
     remove_folder(path);
+    char file[96];
+    file_beside(path, file);
+    if (unlink(file) == 0 && result[0] == 'o') {
+        fprintf(stderr, "%s: its file is left\n", test->name);
+        result = "FAILED";
+    }
     return result;
 }
 

@@ -81,4 +81,10 @@ void sleep_random(uint64_t *random, uint64_t max_ns);
 int count_descriptors(void);
 int count_names(void);
 
+/* How many mappings of files or shared memory this process has. */
+int count_mappings(void);
+
+/* The path of a file that a case may make, outside the folder of names; the case is to remove it. */
+const char *case_file(void);
+
 #endif
