@@ -322,6 +322,8 @@ void model_fence_heavy(void)
     for (uint32_t t = 0; t < run.program->thread_count; t++) {
         if (t == run.self || (run.program->heavy & 1u << t) == 0)
             continue;
+        if (!run.all_take_turns)
+            run_over(RUN_AGAIN);
         struct operation operation = {.objects = {OBJECT_THREAD + run.self, OBJECT_THREAD + t, OBJECT_FENCES}};
         turn_await(&operation);
         memory_fence_in(t);

@@ -25,6 +25,10 @@ bool check_mutants(const char *file, bool write);
 /* Which scenarios catch which mutants: for who makes the table. */
 void find_mutants(const char *function);
 
+/* Applies "MUTATION:FUNCTION:start of the text"; MUTATION is the number in enum model_mutation. False if no site is
+ * that. */
+bool mutate_by_name(const char *name);
+
 const struct model_program *find_scenario(const char *name);
 const struct model_program *scenario_at(uint32_t number); /* NULL behind the last */
 

@@ -32,6 +32,8 @@ static void report(const struct model_program *program, bool random)
     printf("%-26s %9llu executions, %s", program->name, (unsigned long long)result.executions, extent);
     if (result.redundant > 0)
         printf(", %llu redundant", (unsigned long long)result.redundant);
+    if (result.impatient > 0)
+        printf(", %llu with a wait cut short", (unsigned long long)result.impatient);
     if (result.bounded > 0)
         printf(", %llu CUT OFF by a bound", (unsigned long long)result.bounded);
     printf("; up to %llu accesses, %.1f s%s\n", (unsigned long long)result.longest, result.seconds,

@@ -79,6 +79,7 @@ struct thread {
     const void *doorbell;
     uint32_t sleeper;
     uint64_t deadline_ns;
+    bool was_early;     /* a sleep ended early */
     uint64_t paused_ns; /* how far its clock is ahead by what it spent in pauses */
 };
 
@@ -88,6 +89,7 @@ struct run {
     uint32_t self;
     bool alone;          /* before and after the threads */
     bool tracing;        /* keep a log of events */
+    bool impatient;      /* some load had to read a newer store, after the same one so often */
     bool all_take_turns; /* also what commutes with everything else's accesses (explore.c) */
     uint64_t now_ns;
     uint64_t stores; /* done so far: the serial number of the next */
@@ -117,7 +119,7 @@ uint32_t choose_among(const bool *allowed, uint32_t count);
 void death_may_come(void);
 
 /* Ends the execution. */
-enum run_end { RUN_COMPLETE, RUN_REDUNDANT, RUN_BOUND, RUN_FAILED };
+enum run_end { RUN_AGAIN, RUN_COMPLETE, RUN_REDUNDANT, RUN_BOUND, RUN_FAILED };
 void run_over(enum run_end end) __attribute__((noreturn));
 
 /* coroutine.c */

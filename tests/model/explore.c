@@ -81,6 +81,7 @@ static uint8_t asleep;
 static uint64_t watermark[MODEL_THREADS_MAX];
 static uint32_t idle, sleeps;
 static enum run_end run_end;
+static bool all_take_turns;
 
 static uint64_t random_state;
 static char choices[65536];
@@ -119,6 +120,10 @@ void model_fail(const char *format, ...)
 /* The choices of an execution as text, one character each. */
 
 static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/* The first character says whether all accesses take turns. */
+#define TURNS_FOR_ALL '+'
+#define TURNS_FOR_SOME '-'
 
 static void record(uint32_t choice)
 {
@@ -501,7 +506,7 @@ static enum run_end execute(const struct model_program *program, bool tracing)
     run.program = program;
     run.alone = true;
     run.tracing = tracing;
-    run.all_take_turns = program->heavy != 0 || options->no_reduction;
+    run.all_take_turns = all_take_turns;
     run.now_ns = 1000000000u;
     run.stores = 1;
     memset(objects, 0, sizeof objects);
@@ -514,6 +519,7 @@ static enum run_end execute(const struct model_program *program, bool tracing)
     memory_reset();
     platform_reset();
     coroutines_reset(thread_body);
+    choices[choice_count++] = all_take_turns ? TURNS_FOR_ALL : TURNS_FOR_SOME;
     run_end = RUN_COMPLETE;
     coroutines_try(set_up);
     if (run_end == RUN_COMPLETE)
@@ -565,7 +571,7 @@ static void explain(const struct model_program *program)
     memcpy(again, result->choices, sizeof again);
     char failure[sizeof result->failure];
     memcpy(failure, result->failure, sizeof failure);
-    replay = again;
+    replay = again + 1;
     enum run_end end = execute(program, true);
     replay = NULL;
     printf("%s FAILED: %s\n", program->name, failure);
@@ -586,11 +592,14 @@ static void count_end(enum run_end end)
     case RUN_BOUND:
         result->bounded++;
         break;
+    case RUN_AGAIN:
+        break;
     case RUN_FAILED:
         result->failed = true;
         memcpy(result->choices, choices, sizeof choices);
         break;
     }
+    result->impatient += run.impatient;
     if (result->longest < run.accesses)
         result->longest = run.accesses;
 }
@@ -607,9 +616,11 @@ void model_explore(const struct model_program *program, const struct model_optio
     result = found;
     memset(result, 0, sizeof *result);
     node_count = 0;
-    replay = how->replay;
     double start = seconds_now();
-    if (replay != NULL) {
+    all_take_turns = how->no_reduction;
+    if (how->replay != NULL) {
+        all_take_turns = *how->replay == TURNS_FOR_ALL;
+        replay = how->replay + (*how->replay != 0);
         count_end(execute(program, true));
         if (!how->quiet) {
             printf("%s %s%s\n", program->name, result->failed ? "FAILED: " : "does not fail", result->failure);
@@ -626,7 +637,15 @@ void model_explore(const struct model_program *program, const struct model_optio
             break;
         random_state = how->seed + round;
         random_word();
-        count_end(execute(program, false));
+        enum run_end end = execute(program, false);
+        if (end == RUN_AGAIN) {
+            /* There are heavy fences: from the start, with turns for everything. */
+            all_take_turns = true;
+            node_count = 0;
+            memset(result, 0, sizeof *result);
+            continue;
+        }
+        count_end(end);
         if (result->failed)
             break;
         if (!how->random && !next_execution()) {

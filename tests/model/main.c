@@ -13,7 +13,8 @@ static const char usage[] =
     "  list                          the scenarios and what each shows\n"
     "  scenarios [--seconds S]       all of them, each to its end or for S seconds\n"
     "  random N [--seed SEED]        all of them, N executions each with choices made at random\n"
-    "  scenario NAME [--seconds S | --random N [--seed SEED] | --replay CHOICES]\n"
+    "  scenario NAME [--seconds S | --random N [--seed SEED] | --replay CHOICES] [--no-reduction]\n"
+    "                [--mutant MUTATION:FUNCTION:TEXT]\n"
     "  mutants FILE [--write]        every mutant is caught, and the table in FILE says so (or is written there)\n"
     "  find [FUNCTION]               which scenarios catch which mutants\n";
 
@@ -23,6 +24,7 @@ struct arguments {
     uint64_t seed;
     const char *replay;
     bool write;
+    bool no_reduction;
 };
 
 /* Reads what begins with "--". False if it makes no sense. */
@@ -34,6 +36,10 @@ static bool parse(int argc, char **argv, struct arguments *arguments)
             arguments->write = true;
             continue;
         }
+        if (strcmp(argv[i], "--no-reduction") == 0) {
+            arguments->no_reduction = true;
+            continue;
+        }
         if (value == NULL)
             return false;
         if (strcmp(argv[i], "--seconds") == 0)
@@ -42,7 +48,10 @@ static bool parse(int argc, char **argv, struct arguments *arguments)
             arguments->random = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--seed") == 0)
             arguments->seed = strtoull(value, NULL, 10);
-        else if (strcmp(argv[i], "--replay") == 0)
+        else if (strcmp(argv[i], "--mutant") == 0) {
+            if (!mutate_by_name(value))
+                return false;
+        } else if (strcmp(argv[i], "--replay") == 0)
             arguments->replay = value;
         else
             return false;
@@ -86,6 +95,7 @@ int main(int argc, char **argv)
             .executions = arguments.random,
             .seed = arguments.seed,
             .replay = arguments.replay,
+            .no_reduction = arguments.no_reduction,
         };
         right = check_one(operand, &how);
     } else if (strcmp(command, "mutants") == 0 && operand != NULL) {

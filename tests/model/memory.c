@@ -184,7 +184,7 @@ struct memo *memo_of(const struct word *word, const struct model_site *site)
     run_over(RUN_BOUND);
 }
 
-/* Chooses among the stores that the current thread may read, the newest first. */
+/* Chooses among the stores that the current thread may read, by default the newest first. */
 static uint32_t choose_store(struct word *word, uint32_t floor, bool updates, const struct memo *memo)
 {
     uint64_t watermark = self_thread()->watermark;
@@ -193,18 +193,21 @@ static uint32_t choose_store(struct word *word, uint32_t floor, bool updates, co
         return word->order[floor];
     if (count > OPTIONS_MAX)
         run_over(RUN_BOUND);
+    uint32_t options[OPTIONS_MAX];
     bool allowed[OPTIONS_MAX];
     uint32_t fresh = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const struct store *store = &stores[word->order[word->count - 1 - i]];
+        options[i] = word->order[run.program->oldest_first ? floor + i : word->count - 1 - i];
+        const struct store *store = &stores[options[i]];
         allowed[i] = store->serial >= watermark && !(updates && store->taken);
-        fresh += allowed[i] && word->order[word->count - 1 - i] != memo->store;
+        fresh += allowed[i] && options[i] != memo->store;
     }
-    if (memo->repeats >= REPEATS_MAX && fresh > 0)
-        for (uint32_t i = 0; i < count; i++)
-            if (word->order[word->count - 1 - i] == memo->store)
-                allowed[i] = false;
-    return word->order[word->count - 1 - choose_among(allowed, count)];
+    for (uint32_t i = 0; memo->repeats >= REPEATS_MAX && fresh > 0 && i < count; i++)
+        if (options[i] == memo->store && allowed[i]) {
+            allowed[i] = false;
+            run.impatient = true;
+        }
+    return options[choose_among(allowed, count)];
 }
 
 /* What follows from reading the store. */
@@ -230,8 +233,10 @@ uint32_t read_store(struct word *word, enum model_order order, bool updates, con
     uint32_t read = choose_store(word, floor, updates, memo);
     count_step();
     gain(&stores[read], order);
-    check_race(word, &word->plain_writes, "plain write", "atomic read", site);
-    word->atomic_reads.at[run.self] = self->step;
+    if ((run.program->observers & 1u << run.self) == 0) {
+        check_race(word, &word->plain_writes, "plain write", "atomic read", site);
+        word->atomic_reads.at[run.self] = self->step;
+    }
     note_access(word, read, true);
     memo->repeats = memo->store == read ? memo->repeats + 1 : 0;
     memo->store = read;

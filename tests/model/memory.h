@@ -83,7 +83,7 @@ void race_with_readers(const struct word *word);
 void place_store(struct word *word, uint32_t position, uint32_t number, uint32_t size, enum model_order order);
 
 /* After reading the same store so often at one place, a thread reads a newer one, or lets others do something. */
-#define REPEATS_MAX 2u
+#define REPEATS_MAX 8u
 
 /* access.c */
 void accesses_reset(void);

@@ -33,6 +33,13 @@ struct model_program {
 
     uint32_t mortal; /* bit t: thread t may die before any of its stores */
     uint32_t heavy;  /* bit t: heavy fences reach thread t, and it can issue them */
+    uint32_t early;  /* bit t: one sleep of thread t may end early, by chance or by its deadline */
+
+    /* bit t: thread t looks at records that are overwritten meanwhile, and checks afterwards whether they were (DESIGN
+     * P4): its atomic loads do not race with plain accesses. */
+    uint32_t observers;
+
+    bool oldest_first; /* of the stores that a load may read, for what takes many stale reads to see */
 
     /* Names a shared word for people; may be NULL. */
     const char *(*name_word)(uint64_t offset);
@@ -140,6 +147,7 @@ struct model_result {
     uint64_t executions; /* complete ones */
     uint64_t redundant;  /* begun, and found to be like one before */
     uint64_t bounded;    /* cut off by a bound */
+    uint64_t impatient;  /* in which some thread was made to read a newer store; see REPEATS_MAX */
     uint64_t longest;    /* accesses in one execution */
     double seconds;
     char failure[512];

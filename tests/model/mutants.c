@@ -92,7 +92,8 @@ static void try_all(const struct model_site *site, enum model_mutation mutation)
 void find_mutants(const char *function)
 {
     for (const struct model_site *site = __start_model_sites; site < __stop_model_sites; site++)
-        for (enum model_mutation mutation = MUTATE_RELAX; mutation <= MUTATE_NO_LOOK; mutation++)
+        for (enum model_mutation mutation = MUTATE_RELAX;
+             mutation <= (function == NULL ? MUTATE_NO_RELEASE : MUTATE_NO_LOOK); mutation++)
             if (is_of_library(site) && (function == NULL || strcmp(site->function, function) == 0) &&
                 applies(site, mutation))
                 try_all(site, mutation);
@@ -100,6 +101,25 @@ void find_mutants(const char *function)
         try_all(NULL, MUTATE_LIGHT_FENCE);
         try_all(NULL, MUTATE_NO_WAKE);
     }
+}
+
+bool mutate_by_name(const char *name)
+{
+    char *rest;
+    enum model_mutation mutation = (enum model_mutation)strtoul(name, &rest, 10);
+    const char *function = rest + (*rest == ':');
+    const char *text = strchr(function, ':');
+    if (text == NULL)
+        return false;
+    size_t length = (size_t)(text - function);
+    for (const struct model_site *site = __start_model_sites; site < __stop_model_sites; site++) {
+        if (!is_of_library(site) || strlen(site->function) != length ||
+            strncmp(site->function, function, length) != 0 || strncmp(site->text, text + 1, strlen(text + 1)) != 0)
+            continue;
+        model_mutate(mutation, site);
+        return true;
+    }
+    return false;
 }
 
 bool check_mutants(const char *file, bool write)

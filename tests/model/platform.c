@@ -284,6 +284,12 @@ void platform_park(struct platform_parking *parking, const shared32 *doorbell, u
             trace_text(EVENT_PLATFORM, "park: returns at once");
         return;
     }
+    if ((run.program->early & 1u << run.self) != 0 && !self->was_early && model_choose(2) == 1) {
+        self->was_early = true;
+        if (run.tracing)
+            trace_text(EVENT_PLATFORM, "park: returns early");
+        return;
+    }
     if (run.tracing)
         trace_text(EVENT_PLATFORM, "park: sleeps while the doorbell reads %u", remembered);
     self->state = THREAD_PARKED;

@@ -96,6 +96,34 @@ static void sleep_until_alone(void)
                    (unsigned long long)expected[CONSUMER], (unsigned long long)committed);
 }
 
+/* A producer that needed no fences is followed by one that heavy fences do not reach, while a consumer that cannot
+ * issue them sleeps. */
+
+static void publish_one_and_die(void)
+{
+    must_publish(0, 8, 0);
+    committed = 1;
+    model_die();
+}
+
+static void take_over_only(void)
+{
+    model_await_lock(PRODUCER_NUMBER);
+    must(open_producer(), "taking over");
+}
+
+static void sleep_for_one(void)
+{
+    while (expected[CONSUMER] < 1)
+        if (receive_and_check(8, MAPRING_FOREVER) < 0)
+            return; /* it found no producer between the two */
+}
+
+static bool sleeps_in_vain(void)
+{
+    return run.threads[CONSUMER].state == THREAD_PARKED && expected[CONSUMER] < committed;
+}
+
 /* A consumer that dies. */
 
 static void full_setup(void)
@@ -120,7 +148,30 @@ static void read_release_and_die(void)
     model_die();
 }
 
-/* The slot of the dead is taken again, by one that joins, while the producer reclaims it. */
+static void publish_another(void)
+{
+    must_publish(4, 1000, 0);
+}
+
+static void publish_if_room(void)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        int32_t status = publish(4, 1000, 0, 0);
+        if (status == MAPRING_OK)
+            return;
+        if (status != MAPRING_FULL)
+            must(status, "publishing");
+    }
+}
+
+static void read_release_and_leave(void)
+{
+    must(read_and_check(2, 0), "reading");
+    must(mapring_release(consumers[CONSUMER], 2), "releasing");
+    mapring_consumer_close(consumers[CONSUMER]);
+}
+
+/* The slot is taken again, by one that joins, perhaps while the producer reclaims it. */
 static void rejoin(void)
 {
     int32_t status = open_consumer(MAPRING_FROM_NEWEST);
@@ -136,7 +187,6 @@ static void rejoin(void)
         if (message.tag != (uint32_t)message.sequence || bytes[0] != (uint8_t)(message.sequence * 31 + 1))
             model_fail("message %llu is not itself", (unsigned long long)message.sequence);
     }
-    mapring_consumer_close(consumers[HEIR]);
 }
 
 const struct model_program death_scenarios[] = {
@@ -185,6 +235,18 @@ const struct model_program death_scenarios[] = {
         .name_word = name_ring_word,
     },
     {
+        .name = "takeover, change of mode",
+        .invariant = "A sleeper that learns from a successor that it fences misses nothing from before.",
+        .thread_count = 3,
+        .thread_names = {"producer", "consumer", "heir"},
+        .threads = {publish_one_and_die, sleep_for_one, take_over_only},
+        .setup = setup,
+        .pending = sleeps_in_vain,
+        .heavy = BIT(PRODUCER),
+        .early = BIT(CONSUMER),
+        .name_word = name_ring_word,
+    },
+    {
         .name = "dead consumer",
         .invariant = "A blocked producer goes on when the consumer that held it back dies, at any store.",
         .thread_count = 2,
@@ -200,9 +262,18 @@ const struct model_program death_scenarios[] = {
                      "the other reads is whole.",
         .thread_count = 3,
         .thread_names = {"producer", "consumer", "joiner"},
-        .threads = {publish_more, read_release_and_die, rejoin},
+        .threads = {publish_another, read_release_and_die, rejoin},
         .setup = full_setup,
         .mortal = BIT(CONSUMER),
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "slot handed over",
+        .invariant = "The same for a slot whose consumer leaves.",
+        .thread_count = 3,
+        .thread_names = {"producer", "consumer", "joiner"},
+        .threads = {publish_if_room, read_release_and_leave, rejoin},
+        .setup = full_setup,
         .name_word = name_ring_word,
     },
     {.name = NULL},

@@ -115,11 +115,21 @@ static void room_setup(void)
 }
 
 static uint64_t released;
+static uint32_t free_cursors; /* of two consumers, how many have released */
 
 /* There is room for another once the first message, of 1024 bytes, is released and that is told. */
 static bool room_waits(void)
 {
     return run.threads[PRODUCER].state == THREAD_PARKED && released > 0;
+}
+
+static void room_setup_unread(void)
+{
+    room_setup();
+    mapring_consumer_close(consumers[CONSUMER]);
+    expected[CONSUMER] = 0;
+    attach_consumer(CONSUMER);
+    released = 0;
 }
 
 static void room_setup_released(void)
@@ -142,8 +152,36 @@ static void release_one(void)
 
 static void leave(void)
 {
+    must(read_and_check(1, 0), "reading");
     mapring_consumer_close(consumers[CONSUMER]);
     released = 1;
+}
+
+/* Two consumers hold the producer back: it waits for both. */
+static void room_setup_two(void)
+{
+    create_ring(PRODUCER, 0, 2);
+    attach_consumer(CONSUMER);
+    attach_consumer(OTHER);
+    model_act_as(PRODUCER);
+    for (uint64_t i = 0; i < 4; i++)
+        must(publish(i, i < 3 ? 1016 : 1000, 0, 0), "filling the ring");
+    for (uint32_t t = CONSUMER; t <= OTHER; t++) {
+        model_act_as(t);
+        must(read_and_check(1, 0), "reading in setup");
+    }
+    free_cursors = 0;
+}
+
+static void release_as_one_of_two(void)
+{
+    must(mapring_release(consumers[model_self()], 1), "releasing");
+    free_cursors++;
+}
+
+static bool room_waits_for_none(void)
+{
+    return run.threads[PRODUCER].state == THREAD_PARKED && free_cursors == 2;
 }
 
 static void drain(void)
@@ -204,6 +242,18 @@ const struct model_program parking_scenarios[] = {
          "producer, which fences.",
          publish_two, sleep_for_two, BIT(CONSUMER)),
     {
+        .name = "park, change of mode, two",
+        .invariant = "The same for two sleepers: who is told that the producer fences misses nothing from before.",
+        .thread_count = 3,
+        .thread_names = {"producer", "consumer", "other"},
+        .threads = {publish_one, sleep_for_one, sleep_for_one},
+        .setup = news_setup_two,
+        .pending = news_wait,
+        .heavy = BIT(PRODUCER),
+        .early = BIT(CONSUMER),
+        .name_word = name_ring_word,
+    },
+    {
         .name = "park, two sleepers",
         .invariant = "Both of two sleeping consumers get the message.",
         .thread_count = 3,
@@ -225,8 +275,21 @@ const struct model_program parking_scenarios[] = {
          publish_when_room, release_one, room_setup_released, BIT(PRODUCER) | BIT(CONSUMER)),
     ROOM("room, change of mode", "A producer without heavy fences makes the consumer fence.", publish_when_room,
          release_one, room_setup_released, BIT(CONSUMER)),
+    {
+        .name = "room, change of mode, two",
+        .invariant = "The same with two consumers: a producer that is told that they fence misses no release from "
+                     "before.",
+        .thread_count = 3,
+        .thread_names = {"producer", "consumer", "other"},
+        .threads = {publish_when_room, release_as_one_of_two, release_as_one_of_two},
+        .setup = room_setup_two,
+        .pending = room_waits_for_none,
+        .heavy = BIT(CONSUMER) | BIT(OTHER),
+        .early = BIT(PRODUCER),
+        .name_word = name_ring_word,
+    },
     ROOM("room, consumer leaves", "A blocked producer goes on when the consumer that held it back leaves.",
-         publish_when_room, leave, room_setup_released, 0),
+         publish_when_room, leave, room_setup_unread, 0),
     ROOM("drain", "A producer that waits for its consumers goes on when the last message is released.", drain,
          release_all, room_setup_released, 0),
     ROOM("wait for consumers", "A producer that waits for a consumer goes on when one joins.", wait_for_one, join,

@@ -203,6 +203,57 @@ static void join_newest(void)
     join_from(MAPRING_FROM_NEWEST);
 }
 
+/* An index entry is rewritten while a joiner reads it, and the record that it was for is still there: held by another
+ * consumer, at a higher offset in the same stride than the one that comes now. */
+
+static void rewrite_setup(void)
+{
+    create_ring(PRODUCER, 48, 2);
+    attach_consumer(OTHER);
+    model_act_as(PRODUCER);
+    for (uint64_t i = 0; i < 4; i++)
+        must(publish(i, i < 3 ? 1016 : 968, 0, 0), "filling the ring");
+}
+
+static void rewrite_producer(void)
+{
+    must(publish(4, 8, 0, 0), "publishing");
+}
+
+/* An observer, who is not waited for: a lap later there is payload where it looks for the second header. */
+
+static const uint64_t observed_length[] = {504, 1016, 1016, 1016, 1016};
+
+/* Where this many messages end: the last comes behind padding, in the next lap. */
+static uint64_t observed_end(uint64_t messages)
+{
+    static const uint64_t ends[] = {0, 512, 1536, 2560, 3584, CAPACITY_MIN + 1024};
+    return messages < sizeof ends / sizeof *ends ? ends[messages] : 0;
+}
+
+static void observe_setup(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    pass_messages(PRODUCER, 0, 1, observed_length[0]);
+}
+
+static void observe_producer(void)
+{
+    for (uint64_t i = 1; i < 5; i++)
+        must(publish(i, observed_length[i], 0, 0), "publishing");
+}
+
+static void observe(void)
+{
+    mapring_ring_info info = {.struct_size = sizeof info};
+    must(mapring_stat("model", NULL, &info, NULL, 0), "looking");
+    if (info.messages == 4 && info.position == CAPACITY)
+        return; /* behind the padding */
+    if (info.position != observed_end(info.messages))
+        model_fail("%llu messages end at position %llu", (unsigned long long)info.messages,
+                   (unsigned long long)info.position);
+}
+
 /* Two joiners for one slot. */
 
 static uint32_t joined;
@@ -287,6 +338,26 @@ const struct model_program stream_scenarios[] = {
         .thread_names = {"producer", "joiner"},
         .threads = {join_producer, join_newest},
         .setup = join_setup,
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "join, index rewritten",
+        .invariant = "Who joins at a mark of the index gets the sequence number that belongs to its position.",
+        .thread_count = 2,
+        .thread_names = {"producer", "joiner"},
+        .threads = {rewrite_producer, join_oldest},
+        .setup = rewrite_setup,
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "observer",
+        .invariant = "What an observer says of the stream was true at some time, though it was overtaken.",
+        .thread_count = 2,
+        .thread_names = {"producer", "observer"},
+        .threads = {observe_producer, observe},
+        .setup = observe_setup,
+        .observers = 1u << CONSUMER,
+        .oldest_first = true,
         .name_word = name_ring_word,
     },
     {
