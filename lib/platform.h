@@ -38,13 +38,16 @@ enum platform_access {
 int32_t platform_segment_create(const char *name, const char *file, uint64_t size,
                                 const struct platform_extent *extents, uint32_t count, struct platform_segment **out);
 
-/* Gives a created segment its name. MAPRING_EXISTS if another came first; the caller then closes its own. */
+/*
+ * Gives a segment its name that was created, or opened by its file: MAPRING_EXISTS if another came first; the caller
+ * then closes its own.
+ */
 int32_t platform_segment_publish(struct platform_segment *segment);
 
 /*
- * Opens the segment of that name; or, if `file` is not NULL, the one in that file, and
- * with PLATFORM_ATTACH gives it the name (MAPRING_EXISTS if the name is in use). `name` is NULL only to
- * observe a file. Whether the contents make sense is for the caller to see.
+ * Opens the segment of that name; or, if `file` is not NULL, the one in that file, which others can find by
+ * the name once it is published. `name` is NULL only to observe a file. Whether the contents make sense is for the
+ * caller to see.
  */
 int32_t platform_segment_open(const char *name, const char *file, enum platform_access access,
                               struct platform_segment **out);

@@ -17,7 +17,8 @@ struct platform_segment {
     pid_t pid;     /* of the process that opened the handle */
     bool named;    /* the name is linked, or was found so, and is to be released */
     char *name;
-    char *file;           /* full path, for a segment in a file that is to be published */
+    char *file;           /* path of the file that the segment lies in, if it is to be published */
+    bool file_linked;     /* that file is there already */
     char *temporary_name; /* of data_fd while unpublished, where the file system cannot make nameless files */
 };
 

@@ -191,6 +191,22 @@ static char *full_path(const char *file)
     return path;
 }
 
+static int32_t link_file(struct platform_segment *segment, const char *path)
+{
+    int parent_fd = -1;
+    const char *own_name;
+    int32_t status = open_parent(path, &parent_fd, &own_name);
+    if (status < 0)
+        return status;
+    status = linux_file_link(segment->data_fd, parent_fd, segment->temporary_name, parent_fd, own_name);
+    close(parent_fd);
+    if (status == MAPRING_OK) {
+        free(segment->temporary_name);
+        segment->temporary_name = NULL;
+    }
+    return status;
+}
+
 int32_t platform_segment_publish(struct platform_segment *segment)
 {
     if (segment->file == NULL) {
@@ -210,18 +226,8 @@ int32_t platform_segment_publish(struct platform_segment *segment)
     if (path == NULL)
         return linux_status(errno);
     int32_t status = publish_link(segment, path);
-    int parent_fd = -1;
-    const char *own_name;
-    if (status == MAPRING_OK)
-        status = open_parent(path, &parent_fd, &own_name);
-    if (status == MAPRING_OK)
-        status = linux_file_link(segment->data_fd, parent_fd, segment->temporary_name, parent_fd, own_name);
-    if (status == MAPRING_OK) {
-        free(segment->temporary_name);
-        segment->temporary_name = NULL;
-    }
-    if (parent_fd >= 0)
-        close(parent_fd);
+    if (status == MAPRING_OK && !segment->file_linked)
+        status = link_file(segment, path);
     free(path);
     return status;
 }
@@ -258,7 +264,7 @@ static bool is_name(int fd, struct link_entry *start)
     if (pread(fd, start, sizeof *start, 0) < (ssize_t)offsetof(struct link_entry, path) ||
         pread(fd, &identity, sizeof identity, 0) < 0 || start->magic != IDENTITY_MAGIC)
         return false;
-    return start->kind == KIND_RING_IN_FILE || identity.backing == BACKING_MEMORY;
+    return start->kind == KIND_RING_IN_FILE || (start->kind == KIND_RING && identity.backing == BACKING_MEMORY);
 }
 
 /* Opens the name's file. With PLATFORM_ATTACH it joins the holders of the name, or clears away what the dead left. */
@@ -309,21 +315,14 @@ static int32_t open_by_name(struct platform_segment *segment, enum platform_acce
     return status;
 }
 
-/* The full path is taken from the descriptor's own file, so that the name leads to what was opened. */
 static int32_t open_by_file(struct platform_segment *segment, const char *file, enum platform_access access)
 {
     int32_t status = open_regular(AT_FDCWD, file, access, 0, &segment->data_fd);
     if (status < 0 || access == PLATFORM_OBSERVE)
         return status;
-    status = linux_folder_open(true, &segment->folder_fd);
-    if (status < 0)
-        return status;
-    char *path = realpath(file, NULL);
-    if (path == NULL)
-        return linux_status(errno);
-    status = publish_link(segment, path);
-    free(path);
-    return status;
+    segment->file_linked = true;
+    segment->file = strdup(file);
+    return segment->file == NULL ? MAPRING_NO_MEMORY : linux_folder_open(true, &segment->folder_fd);
 }
 
 int32_t platform_segment_open(const char *name, const char *file, enum platform_access access,

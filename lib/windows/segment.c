@@ -8,6 +8,7 @@
 #include "win32.h"
 
 #include <stdlib.h>
+#include <wchar.h>
 
 #include <mapring/mapring.h>
 
@@ -145,9 +146,17 @@ int32_t platform_segment_create(const char *name, const char *file, uint64_t siz
 
 int32_t platform_segment_publish(struct platform_segment *segment)
 {
-    free(segment->unpublished);
-    segment->unpublished = NULL;
-    return MAPRING_OK;
+    if (segment->unpublished != NULL || segment->name[0] == 0) {
+        free(segment->unpublished);
+        segment->unpublished = NULL;
+        return MAPRING_OK;
+    }
+    /* Of a file that was opened: a second section, which shows the same pages, has the name. */
+    segment->named = CreateFileMappingW(segment->file, NULL, PAGE_READWRITE, 0, 0, segment->name);
+    DWORD error = GetLastError();
+    if (segment->named == NULL)
+        return win32_status(error);
+    return error == ERROR_ALREADY_EXISTS ? MAPRING_EXISTS : MAPRING_OK;
 }
 
 /* Opening. */
@@ -166,8 +175,10 @@ static int32_t attach_file(struct platform_segment *segment, const wchar_t *path
     uint64_t deadline = platform_clock_ns() + BUSY_NS;
     for (;;) {
         int32_t status = open_file(path, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ, OPEN_EXISTING, &segment->file);
-        if (status == MAPRING_OK)
-            return create_section(segment, PAGE_READWRITE, 0, name);
+        if (status == MAPRING_OK) {
+            wcscpy(segment->name, name);
+            return create_section(segment, PAGE_READWRITE, 0, NULL);
+        }
         if (status != MAPRING_PERMISSION || GetLastError() != ERROR_SHARING_VIOLATION)
             return status;
         /* Who has it open gives it the name next, or has just given it up. */
@@ -222,6 +233,8 @@ void platform_segment_close(struct platform_segment *segment)
         platform_unlock(segment, i);
     if (segment->mapping != NULL)
         CloseHandle(segment->mapping);
+    if (segment->named != NULL)
+        CloseHandle(segment->named);
     if (segment->file != NULL)
         CloseHandle(segment->file);
     if (segment->unpublished != NULL)

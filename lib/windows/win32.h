@@ -13,20 +13,22 @@
 #include "../layout.h"
 #include "../platform.h"
 
+/* Names of objects, ended by a zero. */
+#define WIN32_NAME_SIZE 256
+
 struct platform_segment {
     HANDLE mapping; /* the name lives as long as somebody has a handle such as this */
+    HANDLE named;   /* or such as this, for a segment that was opened by its file */
     HANDLE file;    /* for a segment that was made or opened by its file: keeps writers away; else NULL */
     uint64_t size;
     wchar_t *unpublished; /* full path of a file that this handle made and has not published: goes with the handle */
-    uint64_t lock_id[2];  /* the ring's id, once it has been needed; 0 before */
+    wchar_t name[WIN32_NAME_SIZE]; /* of a segment that was opened by its file, to be published */
+    uint64_t lock_id[2];           /* the ring's id, once it has been needed; 0 before */
     HANDLE locks[SLOTS_MAX + 1];
 };
 
 /* The status for what GetLastError() returned. */
 int32_t win32_status(DWORD error);
-
-/* Names of objects, ended by a zero. */
-#define WIN32_NAME_SIZE 256
 
 /* A segment: a name of this session. MAPRING_INVALID_NAME if it is no valid UTF-8 or too long. */
 int32_t win32_segment_name(const char *name, wchar_t object_name[WIN32_NAME_SIZE]);
