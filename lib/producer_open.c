@@ -116,7 +116,7 @@ static int32_t open_existing(const char *name, const char *file, const struct ma
     if ((options->capacity != 0 && options->capacity != geometry->capacity) ||
         (options->max_consumers != 0 && options->max_consumers != geometry->slot_count))
         status = MAPRING_WRONG_GEOMETRY;
-    else if (options->file != NULL)
+    else if (file == NULL && options->file != NULL)
         status = check_file(ring, options->file);
     if (status == MAPRING_OK) {
         status = platform_lock(ring->segment, PRODUCER_NUMBER);

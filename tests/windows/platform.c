@@ -299,6 +299,8 @@ static void a_file_keeps_what_was_written(void)
     CHECK_IS(status_of_create(name, path, RING_SEGMENT_SIZE), MAPRING_EXISTS);
     struct platform_segment *again = NULL;
     CHECK_IS(platform_segment_open(name, path, PLATFORM_ATTACH, &again), MAPRING_OK);
+    CHECK_IS(status_of_open(name, NULL, PLATFORM_ATTACH), MAPRING_NOT_FOUND);
+    CHECK_IS(platform_segment_publish(again), MAPRING_OK);
     CHECK_IS(status_of_open(name, NULL, PLATFORM_ATTACH), MAPRING_OK);
     seen = map_bytes(again, 65536, 4096, true);
     CHECK(seen != NULL && seen[5] == 99);
