@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "atomic.h"
+#include "namespace.h"
 
 static_assert(sizeof(void *) == 8, "64-bit targets only");
 #if defined(__BYTE_ORDER__)

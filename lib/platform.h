@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "atomic.h"
+#include "namespace.h"
 
 /* Segments: named blocks of shared memory (linux/segment.c, windows/segment.c). */
 

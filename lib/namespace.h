@@ -1,0 +1,63 @@
+/*
+ * The names that the files of the library have between them, as the linker sees them: with the prefix of the project,
+ * so that a program that links the static library may have a ring_open() of its own. tests/abi sees to it
+ * that none is missing.
+ */
+#ifndef MAPRING_LIB_NAMESPACE_H
+#define MAPRING_LIB_NAMESPACE_H
+
+#define bell_ring mapring_private_bell_ring
+#define claim_room mapring_private_claim_room
+#define deadline_after mapring_private_deadline_after
+#define end_run mapring_private_end_run
+#define geometry_of mapring_private_geometry_of
+#define index_find mapring_private_index_find
+#define index_note mapring_private_index_note
+#define linux_file_create mapring_private_linux_file_create
+#define linux_file_link mapring_private_linux_file_link
+#define linux_folder_open mapring_private_linux_folder_open
+#define linux_status mapring_private_linux_status
+#define platform_clock_ns mapring_private_platform_clock_ns
+#define platform_heavy_fence mapring_private_platform_heavy_fence
+#define platform_heavy_fence_register mapring_private_platform_heavy_fence_register
+#define platform_lock mapring_private_platform_lock
+#define platform_lock_held mapring_private_platform_lock_held
+#define platform_map mapring_private_platform_map
+#define platform_park mapring_private_platform_park
+#define platform_parking_close mapring_private_platform_parking_close
+#define platform_parking_open mapring_private_platform_parking_open
+#define platform_process_id mapring_private_platform_process_id
+#define platform_random mapring_private_platform_random
+#define platform_segment_allocated mapring_private_platform_segment_allocated
+#define platform_segment_await mapring_private_platform_segment_await
+#define platform_segment_close mapring_private_platform_segment_close
+#define platform_segment_create mapring_private_platform_segment_create
+#define platform_segment_is_ours mapring_private_platform_segment_is_ours
+#define platform_segment_list mapring_private_platform_segment_list
+#define platform_segment_open mapring_private_platform_segment_open
+#define platform_segment_publish mapring_private_platform_segment_publish
+#define platform_segment_size mapring_private_platform_segment_size
+#define platform_time_ns mapring_private_platform_time_ns
+#define platform_unlock mapring_private_platform_unlock
+#define platform_unmap mapring_private_platform_unmap
+#define platform_wake mapring_private_platform_wake
+#define reclaim_dead mapring_private_reclaim_dead
+#define ring_close mapring_private_ring_close
+#define ring_consumers mapring_private_ring_consumers
+#define ring_create mapring_private_ring_create
+#define ring_open mapring_private_ring_open
+#define ring_publish mapring_private_ring_publish
+#define slot_announce mapring_private_slot_announce
+#define slot_join mapring_private_slot_join
+#define slot_leave mapring_private_slot_leave
+#define validate_capacity mapring_private_validate_capacity
+#define validate_identity mapring_private_validate_identity
+#define validate_name mapring_private_validate_name
+#define wait_for_readers mapring_private_wait_for_readers
+#define wait_once mapring_private_wait_once
+#define walk_to_newest mapring_private_walk_to_newest
+#define win32_ring_name mapring_private_win32_ring_name
+#define win32_segment_name mapring_private_win32_segment_name
+#define win32_status mapring_private_win32_status
+
+#endif
