@@ -16,7 +16,9 @@
 struct relay {
     uint64_t capacity;
     uint64_t max;
-    struct gate attached;
+    struct gate attached; /* a consumer, */
+    struct gate opened;   /* a producer */
+    struct gate finished; /* the consumers: the last producer may close, and the ring with it */
     /* Written by the producer of the moment. */
     shared64 *committed; /* messages that are visible for sure, */
     shared64 *attempted; /* and those that may be */
@@ -180,6 +182,7 @@ static struct author author_open(const struct relay *relay)
 static void write_for_ever(void *argument)
 {
     struct author author = author_open(argument);
+    gate_open(author.relay->opened);
     for (;;)
         write_on(&author);
 }
@@ -202,6 +205,7 @@ static void write_and_end(void *argument)
     CHECK_STATUS(mapring_end(author.producer), MAPRING_OK);
     store64_release(author.relay->committed, author.sequence);
     CHECK_STATUS(mapring_drain(author.producer, 30 * SECOND), MAPRING_OK);
+    gate_pass(author.relay->finished);
     mapring_producer_close(author.producer);
 }
 
@@ -239,6 +243,7 @@ static void run_relay(uint64_t capacity, uint64_t rounds, uint64_t seed)
     struct relay relay = {.capacity = capacity,
                           .max = mapring_message_max(capacity),
                           .attached = gate_new(),
+                          .finished = gate_new(),
                           .committed = shared_memory(4096),
                           .attempted = shared_memory(4096)};
     mapring_producer *first = open_producer(capacity, 4);
@@ -254,26 +259,32 @@ static void run_relay(uint64_t capacity, uint64_t rounds, uint64_t seed)
     uint64_t epochs = 1, killed = 0;
     for (uint64_t round = 0; round < rounds; round++) {
         relay.seed = random_next(&random);
+        relay.opened = gate_new();
         uint64_t kind = random_next(&random) % 16;
         if (kind == 0) {
             join(spawn(write_and_close, &relay));
         } else {
+            /* While it opens the ring, or up to some laps later. */
             pid_t author = spawn(write_for_ever, &relay);
-            /* From before it opens the ring to some laps of it. */
-            sleep_random(&random, kind < 4 ? 500000 : 4000000);
+            if (kind >= 6)
+                gate_pass(relay.opened);
+            sleep_random(&random, kind < 6 ? 1000000 : 3000000);
             kill_child(author);
             killed++;
         }
+        gate_close(relay.opened);
         uint64_t epoch = stat_ring().epoch;
         CHECK(epoch == epochs || epoch == epochs + 1, "epoch %" PRIu64 " after %" PRIu64, epoch, epochs);
         epochs = epoch;
     }
-    CHECK(epochs > rounds / 4, "only %" PRIu64 " of %" PRIu64 " producers opened the ring before they were killed",
+    CHECK(epochs > rounds / 2, "only %" PRIu64 " of %" PRIu64 " producers opened the ring before they were killed",
           epochs, rounds);
     relay.seed = seed;
-    join(spawn(write_and_end, &relay));
+    pid_t last = spawn(write_and_end, &relay);
     for (int i = 0; i < 3; i++)
         join(readers[i]);
+    gate_open(relay.finished);
+    join(last);
     printf("capacity %" PRIu64 ": %" PRIu64 " takeovers, %" PRIu64 " producers killed, %" PRIu64 " messages\n",
            capacity, epochs, killed, load64_acquire(relay.committed));
 }

@@ -137,6 +137,12 @@ void gate_pass(struct gate gate)
         CHECK(errno == EINTR, "read: %s", strerror(errno));
 }
 
+void gate_close(struct gate gate)
+{
+    close(gate.fds[0]);
+    close(gate.fds[1]);
+}
+
 /* Time. */
 
 int64_t now_ns(void)

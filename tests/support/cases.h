@@ -67,6 +67,7 @@ struct gate {
 struct gate gate_new(void);
 void gate_open(struct gate gate);
 void gate_pass(struct gate gate);
+void gate_close(struct gate gate);
 
 /* Nanoseconds of a clock that only runs forward, the same in all processes. */
 int64_t now_ns(void);
