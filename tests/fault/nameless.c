@@ -1,0 +1,101 @@
+/*
+ * A file system that cannot make files without a name (O_TMPFILE): the linker puts a function in the place of openat()
+ * that says so. Segments then have a temporary name while they are made.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "calls.h"
+
+static int refusals;
+
+int __real_openat64(int folder, const char *path, int flags, ...);
+int __wrap_openat(int folder, const char *path, int flags, ...);
+int __wrap_openat64(int folder, const char *path, int flags, ...);
+
+static int open_at(int folder, const char *path, int flags, mode_t mode)
+{
+    if ((flags & O_TMPFILE) == O_TMPFILE) {
+        refusals++;
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return __real_openat64(folder, path, flags, mode);
+}
+
+/* Which of the two is called depends on the size that file offsets are said to have. */
+#define WRAP(name)                                                                                                     \
+    int name(int folder, const char *path, int flags, ...)                                                             \
+    {                                                                                                                  \
+        va_list values;                                                                                                \
+        va_start(values, flags);                                                                                       \
+        mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(values, mode_t) : 0;                               \
+        va_end(values);                                                                                                \
+        return open_at(folder, path, flags, mode);                                                                     \
+    }
+WRAP(__wrap_openat)
+WRAP(__wrap_openat64)
+
+static void every_call(void)
+{
+    for (size_t i = 0; i < call_count; i++) {
+        calls[i].prepare();
+        struct possessions before = possessions_now();
+        int32_t status = calls[i].make();
+        CHECK(status >= 0, "%s: %s", calls[i].name, mapring_status_name(status));
+        check_possessions(before, calls[i].name);
+        calls[i].clean();
+    }
+    CHECK(refusals > 0, "nothing was refused");
+}
+
+/* Creators that race: one wins, and the others leave nothing behind. */
+static void create(void *argument)
+{
+    const struct gate *gates = argument;
+    gate_pass(gates[0]);
+    mapring_producer_options options = {.struct_size = sizeof options, .mode = MAPRING_CREATE_NEW, .capacity = 1 << 20};
+    mapring_producer *producer;
+    int32_t status = mapring_producer_open(RING, &options, &producer);
+    CHECK(status == MAPRING_OK || status == MAPRING_EXISTS, "creating: %s", mapring_status_name(status));
+    gate_open(gates[1]);
+    gate_pass(gates[2]);
+    if (status == MAPRING_OK) {
+        CHECK(refusals > 0, "nothing was refused");
+        CHECK_STATUS(mapring_publish(producer, "x", 1, 0, 0, 0), MAPRING_OK);
+        mapring_producer_close(producer);
+    }
+}
+
+static void racing_creators(void)
+{
+    enum { COUNT = 4 };
+    struct gate gates[] = {gate_new(), gate_new(), gate_new()};
+    for (uint64_t round = 0; round < 100 * test_length(); round++) {
+        pid_t children[COUNT];
+        for (int i = 0; i < COUNT; i++)
+            children[i] = spawn(create, gates);
+        for (int i = 0; i < COUNT; i++)
+            gate_open(gates[0]);
+        for (int i = 0; i < COUNT; i++)
+            gate_pass(gates[1]);
+        CHECK(count_names() == 1, "%d names instead of one", count_names());
+        for (int i = 0; i < COUNT; i++)
+            gate_open(gates[2]);
+        for (int i = 0; i < COUNT; i++)
+            join(children[i]);
+        CHECK(count_names() == 0, "%d names are left", count_names());
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        {"every_call", every_call},
+        {"racing_creators", racing_creators},
+    };
+    return run_cases(argc, argv, cases, sizeof cases / sizeof cases[0], 30);
+}
