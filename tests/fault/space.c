@@ -34,12 +34,15 @@ static void write_file(const char *path, const char *text)
 /* From now on mounts of this process are its own. */
 static void own_mounts(void)
 {
-    char map[64];
-    snprintf(map, sizeof map, "0 %lu 1", (unsigned long)geteuid());
+    char users[64], groups[64];
+    snprintf(users, sizeof users, "0 %lu 1", (unsigned long)geteuid());
+    snprintf(groups, sizeof groups, "0 %lu 1", (unsigned long)getegid());
     if (unshare(CLONE_NEWNS) != 0) {
         if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
             skip("no mounts of its own are permitted here");
-        write_file("/proc/self/uid_map", map);
+        write_file("/proc/self/uid_map", users);
+        write_file("/proc/self/setgroups", "deny");
+        write_file("/proc/self/gid_map", groups);
     }
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         skip("no mounts of its own are permitted here");
