@@ -129,6 +129,7 @@ int32_t ring_publish(struct ring *ring)
 #define COMPLETION_NS 500000000u
 #define COMPLETION_LOOKS 500
 
+/* `name` is NULL for a segment that was not opened by its name. */
 static int32_t read_identity(struct platform_segment *segment, const char *name, struct identity *copy)
 {
     if (platform_segment_size(segment) < sizeof copy->magic)
@@ -161,7 +162,7 @@ int32_t ring_open(const char *name, const char *file, enum ring_role role, struc
     struct identity copy;
     int32_t status = platform_segment_open(name, file, access, &ring->segment);
     if (status == MAPRING_OK)
-        status = read_identity(ring->segment, name, &copy);
+        status = read_identity(ring->segment, file == NULL ? name : NULL, &copy);
     if (status == MAPRING_OK)
         status = validate_identity(&copy, platform_segment_size(ring->segment), &ring->geometry);
     if (status == MAPRING_OK && name != NULL && strcmp(name, copy.name) != 0)

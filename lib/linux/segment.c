@@ -256,15 +256,17 @@ static bool is_linked(const struct platform_segment *segment)
            fstat(segment->name_fd, &by_fd) == 0 && by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
 }
 
-/* Whether this file is a name of ours, which may be unlinked once nobody holds it. */
-static bool is_name(int fd, struct link_entry *start)
+/* Whether this file is the name of a ring, which may be unlinked once nobody holds it. */
+static int32_t check_name(int fd, struct link_entry *start)
 {
     memset(start, 0, sizeof *start);
     struct identity identity = {.backing = BACKING_MEMORY};
     if (pread(fd, start, sizeof *start, 0) < (ssize_t)offsetof(struct link_entry, path) ||
         pread(fd, &identity, sizeof identity, 0) < 0 || start->magic != IDENTITY_MAGIC)
-        return false;
-    return start->kind == KIND_RING_IN_FILE || (start->kind == KIND_RING && identity.backing == BACKING_MEMORY);
+        return MAPRING_NOT_A_RING;
+    if (start->kind == KIND_RING)
+        return identity.backing == BACKING_MEMORY ? MAPRING_OK : MAPRING_NOT_A_RING;
+    return start->kind == KIND_RING_IN_FILE ? MAPRING_OK : MAPRING_WRONG_KIND;
 }
 
 /* Opens the name's file. With PLATFORM_ATTACH it joins the holders of the name, or clears away what the dead left. */
@@ -278,10 +280,9 @@ static int32_t open_name(struct platform_segment *segment, enum platform_access 
         struct stat owner;
         if (fstat(segment->name_fd, &owner) != 0 || owner.st_uid != geteuid())
             return MAPRING_UNTRUSTED;
-        if (!is_name(segment->name_fd, start))
-            return MAPRING_NOT_A_RING;
-        if (access == PLATFORM_OBSERVE)
-            return MAPRING_OK;
+        status = check_name(segment->name_fd, start);
+        if (status < 0 || access == PLATFORM_OBSERVE)
+            return status;
 
         if (flock(segment->name_fd, LOCK_EX | LOCK_NB) == 0) {
             if (is_linked(segment))
