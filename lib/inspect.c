@@ -26,8 +26,8 @@ static int32_t survey(const struct ring *ring, struct mark *oldest, struct mark 
         *oldest = first;
         *newest = last;
         int32_t status = walk_to_newest(ring, &last);
-        /* Pairs with the full fence in advance_frontier(): who read what was written under a new frontier sees it. */
-        fence_acquire();
+        /* The walk loads with acquire: if it read what was written under a new frontier, we see that frontier now.
+         * Pairs with the fence in advance_frontier(). */
         frontier = load64_relaxed(&stream->frontier);
         if (newest->position < overwritten_below(frontier, ring->geometry.capacity))
             continue;
