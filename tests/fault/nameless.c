@@ -53,16 +53,24 @@ static void every_call(void)
 }
 
 /* Creators that race: one wins, and the others leave nothing behind. */
+struct contest {
+    const char *file;
+    struct gate start;
+    struct gate done;
+    struct gate end;
+};
+
 static void create(void *argument)
 {
-    const struct gate *gates = argument;
-    gate_pass(gates[0]);
-    mapring_producer_options options = {.struct_size = sizeof options, .mode = MAPRING_CREATE_NEW, .capacity = 1 << 20};
+    const struct contest *contest = argument;
+    gate_pass(contest->start);
+    mapring_producer_options options = {
+        .struct_size = sizeof options, .mode = MAPRING_CREATE_NEW, .capacity = 1 << 20, .file = contest->file};
     mapring_producer *producer;
     int32_t status = mapring_producer_open(RING, &options, &producer);
     CHECK(status == MAPRING_OK || status == MAPRING_EXISTS, "creating: %s", mapring_status_name(status));
-    gate_open(gates[1]);
-    gate_pass(gates[2]);
+    gate_open(contest->done);
+    gate_pass(contest->end);
     if (status == MAPRING_OK) {
         CHECK(refusals > 0, "nothing was refused");
         CHECK_STATUS(mapring_publish(producer, "x", 1, 0, 0, 0), MAPRING_OK);
@@ -70,25 +78,36 @@ static void create(void *argument)
     }
 }
 
-static void racing_creators(void)
+static void race(const char *file)
 {
     enum { COUNT = 4 };
-    struct gate gates[] = {gate_new(), gate_new(), gate_new()};
-    for (uint64_t round = 0; round < 100 * test_length(); round++) {
+    struct contest contest = {.file = file, .start = gate_new(), .done = gate_new(), .end = gate_new()};
+    for (uint64_t round = 0; round < 150 * test_length(); round++) {
         pid_t children[COUNT];
         for (int i = 0; i < COUNT; i++)
-            children[i] = spawn(create, gates);
+            children[i] = spawn(create, &contest);
         for (int i = 0; i < COUNT; i++)
-            gate_open(gates[0]);
+            gate_open(contest.start);
         for (int i = 0; i < COUNT; i++)
-            gate_pass(gates[1]);
+            gate_pass(contest.done);
         CHECK(count_names() == 1, "%d names instead of one", count_names());
         for (int i = 0; i < COUNT; i++)
-            gate_open(gates[2]);
+            gate_open(contest.end);
         for (int i = 0; i < COUNT; i++)
             join(children[i]);
         CHECK(count_names() == 0, "%d names are left", count_names());
+        CHECK(file == NULL || unlink(file) == 0, "there is no file");
     }
+}
+
+static void racing_creators(void)
+{
+    race(NULL);
+}
+
+static void racing_creators_in_a_file(void)
+{
+    race(case_file());
 }
 
 int main(int argc, char **argv)
@@ -96,6 +115,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         {"every_call", every_call},
         {"racing_creators", racing_creators},
+        {"racing_creators_in_a_file", racing_creators_in_a_file},
     };
     return run_cases(argc, argv, cases, sizeof cases / sizeof cases[0], 30);
 }
