@@ -21,6 +21,13 @@ struct local {
     uint64_t value;
     enum model_order order;
     const struct model_site *site;
+
+    /* For MUTATE_LATE: a load that is still to be done, and what it was said to have read. */
+    bool late;
+    const void *late_address;
+    uint32_t late_size;
+    uint64_t late_value;
+    const struct model_site *late_site;
 };
 
 static struct local locals[MODEL_THREADS_MAX];
@@ -100,6 +107,15 @@ uint64_t model_load(const void *address, uint32_t size, enum model_order order, 
     }
     if (local->after_full_fence && memo->store != 0 && is_mutated(site, MUTATE_NO_LOOK))
         return known;
+    if (is_mutated(site, MUTATE_LATE)) {
+        /* What it will read is guessed: what is there now, or the next numbers. */
+        local->late = true;
+        local->late_address = address;
+        local->late_size = size;
+        local->late_site = site;
+        local->late_value = raw_read(offset_of(address), size) + model_choose(3);
+        return local->late_value;
+    }
     struct operation operation = operation_on(address);
     operation.yields = memo->repeats >= REPEATS_MAX;
     turn_await(&operation);
@@ -130,9 +146,25 @@ static void await_local_turn(void)
     }
 }
 
+/* Executions in which it reads something else than was guessed did not happen. */
+static void do_late(void)
+{
+    struct local *local = &locals[run.self];
+    if (!local->late)
+        return;
+    local->late = false;
+    struct operation operation = operation_on(local->late_address);
+    turn_await(&operation);
+    uint64_t value = memory_read_in_turn(local->late_address, local->late_size, MODEL_RELAXED, local->late_site, NULL);
+    turn_taken();
+    if (value != local->late_value)
+        run_over(RUN_REDUNDANT);
+}
+
 static void do_delayed(void)
 {
     struct local *local = &locals[run.self];
+    do_late();
     if (!local->delayed)
         return;
     local->delayed = false;
@@ -292,7 +324,7 @@ void model_fence(enum model_order order, const struct model_site *site)
 static void fence_full_in_turn(const struct model_site *site)
 {
     leave_window();
-    memory_fence_in(run.self);
+    memory_fence_in(run.self, !is_mutated(site, MUTATE_NO_ACQUIRE));
     locals[run.self].after_full_fence = true;
     if (run.tracing)
         trace_add((struct event){.thread = (uint8_t)run.self, .access = MODEL_FENCE_FULL, .site = site});
@@ -326,7 +358,7 @@ void model_fence_heavy(void)
             run_over(RUN_AGAIN);
         struct operation operation = {.objects = {OBJECT_THREAD + run.self, OBJECT_THREAD + t, OBJECT_FENCES}};
         turn_await(&operation);
-        memory_fence_in(t);
+        memory_fence_in(t, true);
         if (run.tracing)
             trace_text(EVENT_PLATFORM, "fence caused in thread %u", t);
         turn_taken();

@@ -54,14 +54,14 @@ static inline void *model_writable32(shared32 *shared)
     ((void)MODEL_ACCESS_UPDATE(8, model_writable64(shared), MODEL_AND, bits, MODEL_RELAXED,                            \
                                "and64(" #shared ", " #bits ")"))
 
+/* It acquires too, which nothing relies on. */
 static inline uint32_t model_fetch_add32(shared32 *shared, uint32_t value, const struct model_site *site)
 {
-    return (uint32_t)model_update(shared, 4, MODEL_ADD, value, MODEL_ACQUIRE_RELEASE, site);
+    return (uint32_t)model_update(shared, 4, MODEL_ADD, value, MODEL_RELEASE, site);
 }
 
 #define fetch_add32(shared, value)                                                                                     \
-    model_fetch_add32(shared, value,                                                                                   \
-                      MODEL_SITE("fetch_add32(" #shared ", " #value ")", MODEL_UPDATE, MODEL_ACQUIRE_RELEASE))
+    model_fetch_add32(shared, value, MODEL_SITE("fetch_add32(" #shared ", " #value ")", MODEL_UPDATE, MODEL_RELEASE))
 
 #define fence_acquire() model_fence(MODEL_ACQUIRE, MODEL_SITE("fence_acquire()", MODEL_FENCE, MODEL_ACQUIRE))
 #define fence_release() model_fence(MODEL_RELEASE, MODEL_SITE("fence_release()", MODEL_FENCE, MODEL_RELEASE))

@@ -25,7 +25,7 @@ bool check_mutants(const char *file, bool write);
 /* Which scenarios catch which mutants: for who makes the table. */
 void find_mutants(const char *function);
 
-/* Applies "MUTATION:FUNCTION:start of the text"; MUTATION is the number in enum model_mutation. False if no site is
+/* Applies "MUTATION:FUNCTION:start of the text", as the table in mutants.c names mutations. False if no site is
  * that. */
 bool mutate_by_name(const char *name);
 

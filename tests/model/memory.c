@@ -282,10 +282,11 @@ void place_store(struct word *word, uint32_t position, uint32_t number, uint32_t
 
 /* Full fences. */
 
-void memory_fence_in(uint32_t number)
+void memory_fence_in(uint32_t number, bool acquires)
 {
     struct thread *thread = &run.threads[number];
-    view_join(&thread->current, &thread->acquired);
+    if (acquires)
+        view_join(&thread->current, &thread->acquired);
     clocks_join(&thread->current.seen, &fences_seen);
     clocks_join(&fences_seen, &thread->current.seen);
     thread->released = thread->current;

@@ -162,10 +162,11 @@ enum model_mutation {
     MUTATE_NOTHING,
     MUTATE_RELAX,       /* a load, store or update loses its order; a fence is left out; a full fence is no more than
                            acquire and release */
-    MUTATE_NO_ACQUIRE,  /* an update loses its acquire, */
+    MUTATE_NO_ACQUIRE,  /* an update or full fence loses its acquire, */
     MUTATE_NO_RELEASE,  /* or its release */
     MUTATE_OMIT,        /* a store is left out */
     MUTATE_DELAY,       /* a store or update is done after the thread's next one, */
+    MUTATE_LATE,        /* a load is done after the thread's next store or update */
     MUTATE_NO_LOOK,     /* a load that follows a full fence repeats what was read before the fence */
     MUTATE_LIGHT_FENCE, /* heavy fences are full fences of the caller alone; no site */
     MUTATE_NO_WAKE      /* whoever wakes, wakes nobody; no site */

@@ -20,6 +20,14 @@ static void setup(void)
     attach_consumer(CONSUMER);
 }
 
+/* Two records fit into one stride, and so into one run. */
+static void setup_run(void)
+{
+    committed = 0;
+    create_ring(PRODUCER, CAPACITY - 64, 1);
+    attach_consumer(CONSUMER);
+}
+
 static void publish_and_die(void)
 {
     must_publish(0, 8, 0);
@@ -208,7 +216,7 @@ const struct model_program death_scenarios[] = {
         .thread_count = 3,
         .thread_names = {"producer", "consumer", "heir"},
         .threads = {publish_run_and_die, read_along, take_over},
-        .setup = setup,
+        .setup = setup_run,
         .finish = all_came,
         .mortal = BIT(PRODUCER),
         .name_word = name_ring_word,
