@@ -21,7 +21,13 @@ static uint64_t least_cursor(const struct mapring_producer *producer)
     const struct ring *ring = &producer->ring;
     uint64_t floor = overwritten_below(producer->acted, ring->geometry.capacity);
     uint64_t least = producer_position(producer);
+    /* Pairs, as the cursors do, with the fence in place_cursor(). */
+    uint64_t used = load64_relaxed(&ring->readers->used);
     for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
+        if ((used >> i / SLOTS_PER_BIT & 1) == 0) {
+            i |= SLOTS_PER_BIT - 1;
+            continue;
+        }
         uint64_t cursor = load64_relaxed(&ring->readers->slots[i].cursor);
         /* One below what was acted on belongs to a joiner who came too late, and will find out. */
         if (cursor >= floor && cursor < least)
@@ -37,7 +43,11 @@ static bool advance_frontier(struct mapring_producer *producer, uint64_t end)
     uint64_t capacity = producer->ring.geometry.capacity;
     if (end <= producer->acted)
         return true;
-    uint64_t frontier = min64(stride_end(end - 1, capacity), least_cursor(producer) + capacity);
+    /* Cursors only move on, and who joins shows in the second look: what was least then serves as first look while it
+     * lasts. */
+    if (producer->least + capacity < end)
+        producer->least = least_cursor(producer);
+    uint64_t frontier = min64(stride_end(end - 1, capacity), producer->least + capacity);
     if (frontier < end)
         return false;
 
@@ -46,7 +56,8 @@ static bool advance_frontier(struct mapring_producer *producer, uint64_t end)
      * acquire fence with the release stores of cursors: the reads before those that we saw are over. The second look
      * only lowers the frontier, and so needs no fence. */
     fence_full();
-    uint64_t allowed = least_cursor(producer) + capacity;
+    producer->least = least_cursor(producer);
+    uint64_t allowed = producer->least + capacity;
     if (allowed < frontier) {
         frontier = max64(producer->acted, allowed);
         store64_relaxed(&stream->frontier, frontier);

@@ -3,7 +3,7 @@
  *
  *   identity   64 KiB   written once by the creator, then read-only for all
  *   stream     4 KiB of producer lines and index, then the data; written by the producer alone
- *   readers    on the next 64 KiB boundary: two bells, then a slot for each consumer; written by all
+ *   readers    on the next 64 KiB boundary: two bells, a word, a slot for each consumer; written by all
  *
  * The regions start on 64 KiB boundaries, which every system can map with
  * rights of their own. Only the used part of each gets memory. No pointer is
@@ -162,9 +162,13 @@ struct slot {
 #define SLOT_FENCES ((uint64_t)1 << 8) /* its consumer fences between storing the cursor and looking for sleepers */
 #define SLOT_PID_SHIFT 32
 
+#define SLOTS_PER_BIT 16u
+
 struct readers {
     struct bell news; /* consumers sleep here until something is published */
     struct bell room; /* the producer sleeps here until something is released, or somebody joins or leaves */
+    shared64 used;    /* bit n: one of the slots from 16n on was taken once; never lowered */
+    uint8_t unused0[BLOCK_SIZE - 8];
     struct slot slots[];
 };
 
@@ -174,7 +178,9 @@ static_assert(sizeof(struct slot) == BLOCK_SIZE, "format 1");
 static_assert(offsetof(struct slot, sequence) == 8, "format 1");
 static_assert(offsetof(struct slot, state) == 16, "format 1");
 static_assert(offsetof(struct readers, room) == 2 * BLOCK_SIZE, "format 1");
-static_assert(offsetof(struct readers, slots) == 4 * BLOCK_SIZE, "format 1");
+static_assert(offsetof(struct readers, used) == 4 * BLOCK_SIZE, "format 1");
+static_assert(offsetof(struct readers, slots) == 5 * BLOCK_SIZE, "format 1");
+static_assert(SLOTS_MAX <= 64 * SLOTS_PER_BIT, "each slot has a bit");
 
 /* The sizes of a ring, copied to private memory and checked once; never read from the segment again. */
 struct geometry {

@@ -15,11 +15,16 @@ static inline shared64 *header_at(uint8_t *record)
 
 /* Whether a record of this length fits without asking. Then it does not wrap either: the limit lies within the stride.
  */
-static inline bool fits(const struct mapring_producer *producer, uint64_t length)
+static inline bool fits_between(const uint8_t *next, const uint8_t *limit, uint64_t length)
 {
     /* Both are multiples of 8 apart, so the length need not be rounded up. */
-    int64_t room = (int64_t)(producer->limit - producer->next) - (int64_t)(2 * HEADER_SIZE);
+    int64_t room = (int64_t)(limit - next) - (int64_t)(2 * HEADER_SIZE);
     return room >= 0 && length <= (uint64_t)room;
+}
+
+static inline bool fits(const struct mapring_producer *producer, uint64_t length)
+{
+    return fits_between(producer->next, producer->limit, length);
 }
 
 /* The fence of a producer that heavy fences do not reach, and the closer look at the sleepers. */
@@ -165,23 +170,29 @@ static uint32_t publish_run(struct mapring_producer *producer, const mapring_mes
     uint8_t *start = producer->next;
     uint64_t start_header = 0;
     uint32_t done = 0;
+    /* Copies: the compiler must expect what is copied into the ring to change *producer. */
+    uint8_t *record = start;
+    const uint8_t *limit = producer->limit;
     /* The headers within the run need no 0 before them: nobody gets there before the first header is stored. */
-    for (; done < count && fits(producer, messages[done].length) && messages[done].data != NULL; done++) {
-        const mapring_message *message = &messages[done];
-        uint8_t *record = producer->next;
-        uint64_t header = message_header(message->length, message->tag);
-        if (message->length <= COPY_SHORT_MAX)
-            copy_short_to_shared(record + HEADER_SIZE, message->data, message->length);
+    for (; done < count; done++) {
+        const void *data = messages[done].data;
+        uint64_t length = messages[done].length;
+        uint64_t header = message_header(length, messages[done].tag);
+        if (UNLIKELY(!fits_between(record, limit, length)) || UNLIKELY(data == NULL))
+            break;
+        if (length <= COPY_SHORT_MAX)
+            copy_short_to_shared(record + HEADER_SIZE, data, length);
         else
-            copy_to_shared(record + HEADER_SIZE, message->data, message->length);
+            copy_to_shared(record + HEADER_SIZE, data, length);
         if (done == 0)
             start_header = header;
         else
             store64_relaxed(header_at(record), header);
-        producer->next = record + record_size(message->length);
+        record += record_size(length);
     }
     if (done > 0) {
-        store64_relaxed(header_at(producer->next), 0);
+        store64_relaxed(header_at(record), 0);
+        producer->next = record;
         producer->sequence += done;
         commit_header(producer, start, start_header);
     }

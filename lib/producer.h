@@ -35,6 +35,7 @@ struct mapring_producer {
     bool fences;          /* fence before looking at *sleepers */
     uint64_t lap;         /* position of the start of the data in this lap: that of `next` is lap + (next - data) */
     uint64_t acted;       /* as in the stream */
+    uint64_t least;       /* least cursor when last looked */
     uint64_t indexed_end; /* end of the stride that was noted last */
     uint64_t probed_ns;   /* when the dead were last looked for */
     struct ring ring;
