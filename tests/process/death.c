@@ -3,7 +3,6 @@
  */
 #include <inttypes.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include "traffic.h"
 
@@ -87,6 +86,14 @@ static void a_killed_consumer_holds_nobody_up(void)
     mapring_producer_close(producer);
 }
 
+static void kill_later(void *argument)
+{
+    const pid_t *victim = argument;
+    uint64_t random = (uint64_t)now_ns();
+    sleep_random(&random, 250000000);
+    kill(*victim, SIGKILL);
+}
+
 /* One that sleeps in a call when its consumers are killed. */
 static void a_waiting_producer_goes_on(void)
 {
@@ -100,13 +107,7 @@ static void a_waiting_producer_goes_on(void)
         gate_pass(gate);
         while (publish(producer, &sequence, 0))
             ;
-        pid_t killer = fork();
-        if (killer == 0) {
-            uint64_t random = (uint64_t)now_ns();
-            sleep_random(&random, 250000000);
-            kill(holder, SIGKILL);
-            _exit(0);
-        }
+        pid_t killer = spawn(kill_later, &holder);
         int64_t start = now_ns();
         if (round % 3 == 0)
             CHECK(publish(producer, &sequence, 10 * SECOND), "still full");

@@ -167,8 +167,10 @@ static void a_store_harms_only_its_process(void)
 
 /* Addresses. */
 
+enum { PLACES = 3 };
+
 struct place {
-    size_t mapped_first;
+    int opened_first;  /* consumers of the same ring, which lie where this one would */
     shared64 *address; /* of the first message */
     struct gate gate;
 };
@@ -176,9 +178,12 @@ struct place {
 static void note_address(void *argument)
 {
     const struct place *place = argument;
-    if (place->mapped_first > 0)
-        shared_memory(place->mapped_first);
+    mapring_consumer *others[PLACES];
+    for (int i = 0; i < place->opened_first; i++)
+        others[i] = open_consumer(MAPRING_FROM_NEWEST);
     struct reader reader = reader_open(MAPRING_FROM_OLDEST, MAX, 1);
+    for (int i = 0; i < place->opened_first; i++)
+        mapring_consumer_close(others[i]);
     mapring_message message;
     CHECK_STATUS(mapring_read(reader.consumer, &message, 1, 10 * SECOND), 1);
     check_message(&message, 0, MAX);
@@ -193,27 +198,26 @@ static void note_address(void *argument)
 
 static void other_addresses(void)
 {
-    enum { COUNT = 3 };
-    struct place places[COUNT];
-    pid_t children[COUNT];
+    struct place places[PLACES];
+    pid_t children[PLACES];
     struct gate gate = gate_new();
     shared64 *addresses = shared_memory(4096);
-    mapring_producer *producer = open_producer(CAPACITY, COUNT);
-    for (uint64_t i = 0; i < COUNT; i++) {
-        places[i] = (struct place){.mapped_first = i << 20, .address = &addresses[i], .gate = gate};
+    mapring_producer *producer = open_producer(CAPACITY, 8);
+    for (int i = 0; i < PLACES; i++) {
+        places[i] = (struct place){.opened_first = i, .address = &addresses[i], .gate = gate};
         children[i] = spawn(note_address, &places[i]);
     }
     publish_message(producer, 0, MAX);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < PLACES; i++)
         gate_pass(gate);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < PLACES; i++)
         for (int j = 0; j < i; j++)
             CHECK(load64_relaxed(&addresses[i]) != load64_relaxed(&addresses[j]),
                   "two processes map at the same address, and nothing is tested");
     for (uint64_t sequence = 1; sequence < 10000; sequence++)
         publish_message(producer, sequence, MAX);
     CHECK_STATUS(mapring_end(producer), MAPRING_OK);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < PLACES; i++)
         join(children[i]);
     mapring_producer_close(producer);
 }
