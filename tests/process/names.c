@@ -36,10 +36,12 @@ static void count(const struct arena *arena, enum outcome outcome)
 }
 
 /* The word is checked without locks: if two were producers at once, one of them would see the other's number. */
-static void be_producer(const struct arena *arena, mapring_producer *producer, uint64_t *random)
+static void be_producer(const struct arena *arena, mapring_producer *producer, bool taken_over, uint64_t *random)
 {
     uint64_t before = load64_acquire(arena->owner);
-    CHECK(before == 0 || arena->condemned[before - 1] != 0, "two producers at once");
+    CHECK(before == 0 || arena->condemned[before - 1] != 0,
+          "two producers at once: instance %" PRIu64 " %s, and instance %" PRIu64, arena->instance,
+          taken_over ? "took over" : "created", before - 1);
     store64_release(arena->owner, arena->instance + 1);
 
     mapring_ring_info info = stat_ring();
@@ -71,7 +73,7 @@ static void try_to_produce(const struct arena *arena, uint32_t mode, uint64_t *r
         CHECK(mode != MAPRING_CREATE_NEW || status == 0, "continued instead of created");
         CHECK(mode != MAPRING_OPEN_EXISTING || status == 1, "created instead of continued");
         count(arena, status == 0 ? CREATED : CONTINUED);
-        be_producer(arena, producer, random);
+        be_producer(arena, producer, status == 1, random);
         return;
     }
     bool expected = (status == MAPRING_EXISTS && mode == MAPRING_CREATE_NEW) ||
@@ -168,8 +170,10 @@ static void run_arena(uint64_t pause_ns)
         children[i] = spawn(use_the_name, &arena);
         arena.instance++;
     }
-    for (uint64_t i = 0; i < PROCESSES; i++)
+    for (uint64_t i = 0; i < PROCESSES; i++) {
+        arena.condemned[instances[i]] = 1;
         kill_child(children[i]);
+    }
     CHECK(count_names() <= 1, "%d names are left", count_names());
     mapring_producer_close(open_producer(CAPACITY, PROCESSES));
     CHECK(count_names() == 0, "%d names are left", count_names());
