@@ -13,7 +13,8 @@ struct local {
     uint64_t window;        /* counted up by all that a loop that waits does not do */
     uint64_t paused_window; /* in which the thread waits */
     bool after_full_fence;
-    bool delayed; /* for MUTATE_DELAY: what is still to be done */
+    bool delayed;  /* for MUTATE_DELAY: what is still to be done */
+    bool delaying; /* it is being done now */
     bool delayed_is_update;
     void *address;
     uint32_t size;
@@ -146,6 +147,12 @@ static void await_local_turn(void)
     }
 }
 
+static bool late_value_is_there(void *context)
+{
+    const struct local *local = context;
+    return memory_can_read_value((uint32_t)(local - locals), local->late_address, local->late_size, local->late_value);
+}
+
 /* Executions in which it reads something else than was guessed did not happen. */
 static void do_late(void)
 {
@@ -154,6 +161,9 @@ static void do_late(void)
         return;
     local->late = false;
     struct operation operation = operation_on(local->late_address);
+    operation.enabled = late_value_is_there;
+    operation.context = local;
+    operation.guesses = true;
     turn_await(&operation);
     uint64_t value = memory_read_in_turn(local->late_address, local->late_size, MODEL_RELAXED, local->late_site, NULL);
     turn_taken();
@@ -168,21 +178,20 @@ static void do_delayed(void)
     if (!local->delayed)
         return;
     local->delayed = false;
-    enum model_mutation now = mutation;
-    mutation = MUTATE_NOTHING;
+    local->delaying = true;
     if (local->delayed_is_update)
         model_update(local->address, local->size, local->update, local->value, local->order, local->site);
     else
         model_store(local->address, local->size, local->value, local->order, local->site);
-    mutation = now;
+    local->delaying = false;
 }
 
 static bool is_delayed(void *address, uint32_t size, bool is_update, enum model_update update, uint64_t value,
                        enum model_order order, const struct model_site *site)
 {
-    if (!is_mutated(site, MUTATE_DELAY))
-        return false;
     struct local *local = &locals[run.self];
+    if (!is_mutated(site, MUTATE_DELAY) || local->delaying)
+        return false;
     do_delayed();
     local->delayed = true;
     local->delayed_is_update = is_update;

@@ -58,6 +58,7 @@ struct operation {
     const void *floor;       /* the store that it reads at least, or NULL (memory.c) */
     bool (*enabled)(void *); /* or NULL: always */
     void *context;           /* for enabled */
+    bool guesses;            /* when it is never enabled, a guess was wrong (access.c) */
     bool yields;             /* it has read all this before: let others do something first */
 };
 
@@ -79,6 +80,7 @@ struct thread {
     const void *doorbell;
     uint32_t sleeper;
     uint64_t deadline_ns;
+    uint32_t polls;     /* sleeps that were only for a moment */
     bool was_early;     /* a sleep ended early */
     uint64_t paused_ns; /* how far its clock is ahead by what it spent in pauses */
 };
@@ -139,6 +141,7 @@ void coroutine_start(uint32_t to) __attribute__((noreturn));
 void memory_reset(void);
 bool memory_can_read(const struct thread *thread, uint64_t watermark);
 void memory_fence_in(uint32_t thread, bool acquires);
+bool memory_can_read_value(uint32_t thread, const void *address, uint32_t size, uint64_t value);
 const void *memory_latest_known(const void *address); /* the newest store that the thread knows of, as a floor */
 uint64_t memory_peek(const void *address);            /* the last value in the order of the word */
 uint64_t memory_read_in_turn(const void *address, uint32_t size, enum model_order order, const struct model_site *site,

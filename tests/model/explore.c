@@ -265,6 +265,9 @@ static void all_wait(void)
 {
     if (all_finished())
         run_over(RUN_COMPLETE);
+    for (uint32_t t = 0; t < run.program->thread_count; t++)
+        if (run.threads[t].state == THREAD_READY && run.threads[t].operation.guesses)
+            run_over(RUN_REDUNDANT);
     if (!platform_polls() && is_pending())
         model_fail("lost wakeup: all sleep, and something waits for one of them");
     if (++sleeps > SLEEPS_MAX || !platform_time_passes())

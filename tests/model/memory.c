@@ -137,6 +137,17 @@ bool memory_can_read(const struct thread *thread, uint64_t watermark)
     return false;
 }
 
+bool memory_can_read_value(uint32_t thread, const void *address, uint32_t size, uint64_t value)
+{
+    const struct word *word = word_of(offset_of(address));
+    for (uint32_t p = floor_of(&run.threads[thread], word); p < word->count; p++) {
+        uint64_t stored = stores[word->order[p]].value;
+        if ((size == 4 ? (uint32_t)stored : stored) == value)
+            return true;
+    }
+    return false;
+}
+
 const void *memory_latest_known(const void *address)
 {
     const struct word *word = word_of(offset_of(address));

@@ -284,6 +284,7 @@ void platform_park(struct platform_parking *parking, const shared32 *doorbell, u
             trace_text(EVENT_PLATFORM, "park: returns at once");
         return;
     }
+    self->polls += deadline_ns - run.now_ns < POLL_NS;
     if ((run.program->early & 1u << run.self) != 0 && !self->was_early && model_choose(2) == 1) {
         self->was_early = true;
         if (run.tracing)

@@ -99,6 +99,17 @@ static void sleep_until_end(void)
         model_fail("the stream ended before its last message");
 }
 
+/* Whoever slept only for moments has asked for fences: the next publish makes the producer fence. */
+static void fences_now(void)
+{
+    if (run.threads[CONSUMER].polls == 0)
+        return;
+    model_act_as(PRODUCER);
+    must_publish(published, 8, 0);
+    if (stream_word(offsetof(struct stream, fence)) != MAPRING_FENCE_FULL)
+        model_fail("a sleeper asked for fences, and the producer does not fence");
+}
+
 /* A producer that sleeps, and a release. */
 
 static void room_setup(void)
@@ -234,9 +245,19 @@ const struct model_program parking_scenarios[] = {
          sleep_for_two, 0),
     NEWS("park, heavy fences", "No consumer sleeps while a message waits; sleepers pay for both sides.", publish_two,
          sleep_for_two, BIT(PRODUCER) | BIT(CONSUMER)),
-    NEWS("park, change of mode",
-         "A sleeper without heavy fences makes the producer fence, and sleeps only for moments until it does.",
-         publish_two, sleep_for_two, BIT(PRODUCER)),
+    {
+        .name = "park, change of mode",
+        .invariant = "A sleeper without heavy fences makes the producer fence, and sleeps only for moments until it "
+                     "does.",
+        .thread_count = 2,
+        .thread_names = {"producer", "consumer"},
+        .threads = {publish_two, sleep_for_two},
+        .setup = news_setup,
+        .finish = fences_now,
+        .pending = news_wait,
+        .heavy = BIT(PRODUCER),
+        .name_word = name_ring_word,
+    },
     NEWS("park, producer not reached",
          "No consumer sleeps while a message waits; heavy fences do not reach the "
          "producer, which fences.",

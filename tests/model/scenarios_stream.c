@@ -71,8 +71,9 @@ static void lap_setup(void)
 static void lap_producer(void)
 {
     must_publish(4, 8, 0);
-    must_publish(5, 20, 0);
+    must_publish(5, 4, 0);
     must_publish(6, 8, 0);
+    must_publish(7, 8, 0); /* there is room without asking */
 }
 
 static void lap_consumer(void)
@@ -82,7 +83,7 @@ static void lap_consumer(void)
 
 static void lap_finish(void)
 {
-    all_came(7);
+    all_came(8);
 }
 
 static void lap_batch_setup(void)
@@ -98,6 +99,11 @@ static void lap_batch_producer(void)
     static const uint8_t five[4] = {156, 157, 158, 159}, six[2] = {187, 188};
     const mapring_message batch[2] = {{.data = five, .length = 4, .tag = 5}, {.data = six, .length = 2, .tag = 6}};
     must(mapring_publish_batch(producers[PRODUCER], batch, 2, 0), "publishing a batch");
+}
+
+static void lap_batch_finish(void)
+{
+    all_came(7);
 }
 
 static void lap_batch_consumer(void)
@@ -192,6 +198,16 @@ static void join_setup(void)
     pass_messages(PRODUCER, 0, 4, 1000);
 }
 
+/* The slot was held before. */
+static void rejoin_setup(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    attach_consumer(CONSUMER);
+    mapring_consumer_close(consumers[CONSUMER]);
+    consumers[CONSUMER] = NULL;
+    pass_messages(PRODUCER, 0, 4, 1000);
+}
+
 static void join_producer(void)
 {
     for (uint64_t i = 4; i < 6; i++) {
@@ -210,6 +226,8 @@ static void join_from(uint32_t start)
     mapring_message first;
     int32_t count = mapring_read(consumers[self], &first, 1, 0);
     must(count, "reading");
+    if (count == 0 && start == MAPRING_FROM_OLDEST)
+        model_fail("there is no message where the oldest was");
     if (count == 0)
         return;
     /* From there on every message comes, whole. */
@@ -336,7 +354,7 @@ const struct model_program stream_scenarios[] = {
         .thread_names = {"producer", "consumer"},
         .threads = {lap_batch_producer, lap_batch_consumer},
         .setup = lap_batch_setup,
-        .finish = lap_finish,
+        .finish = lap_batch_finish,
         .name_word = name_ring_word,
     },
     {
@@ -368,6 +386,15 @@ const struct model_program stream_scenarios[] = {
         .thread_names = {"producer", "joiner"},
         .threads = {join_producer, join_oldest},
         .setup = join_setup,
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "join oldest again",
+        .invariant = "The same in a slot that was held before.",
+        .thread_count = 2,
+        .thread_names = {"producer", "joiner"},
+        .threads = {join_producer, join_oldest},
+        .setup = rejoin_setup,
         .name_word = name_ring_word,
     },
     {
