@@ -80,9 +80,10 @@ struct thread {
     const void *doorbell;
     uint32_t sleeper;
     uint64_t deadline_ns;
-    uint32_t polls;     /* sleeps that were only for a moment */
-    bool was_early;     /* a sleep ended early */
-    uint64_t paused_ns; /* how far its clock is ahead by what it spent in pauses */
+    bool writes_identity; /* it has mapped the identity of a ring to write it */
+    uint32_t polls;       /* sleeps that were only for a moment */
+    bool was_early;       /* a sleep ended early */
+    uint64_t paused_ns;   /* how far its clock is ahead by what it spent in pauses */
 };
 
 struct run {

@@ -39,6 +39,8 @@ struct model_program {
      * P4): its atomic loads do not race with plain accesses. */
     uint32_t observers;
 
+    bool early_name; /* a segment can be opened by its name from its creation on, as on Windows */
+
     bool oldest_first; /* of the stores that a load may read, for what takes many stale reads to see */
 
     /* Names a shared word for people; may be NULL. */

@@ -66,22 +66,46 @@ static int32_t new_handle(struct platform_segment **out)
     return MAPRING_OK;
 }
 
+/* Names are one lock more: who finds a name that was published sees what was done before. */
+#define NAME_LOCK (LOCKS - 1)
+
+static void await_names(void)
+{
+    struct operation operation = {.objects = {OBJECT_THREAD + run.self, OBJECT_LOCK + NAME_LOCK}};
+    if (!run.alone)
+        turn_await(&operation);
+}
+
+static void leave_names(void)
+{
+    if (!run.alone)
+        turn_taken();
+}
+
 int32_t platform_segment_create(const char *name, const char *file, uint64_t size,
                                 const struct platform_extent *extents, uint32_t count, struct platform_segment **out)
 {
-    if (file != NULL || segment_size != 0)
-        return MAPRING_EXISTS;
-    strncpy(segment_name, name, sizeof segment_name - 1);
-    segment_size = size;
-    for (uint32_t i = 0; i < count; i++)
-        model_shared_used(extents[i].offset, extents[i].size);
-    return new_handle(out);
+    await_names();
+    bool exists = file != NULL || segment_size != 0;
+    if (!exists) {
+        strncpy(segment_name, name, sizeof segment_name - 1);
+        segment_size = size;
+        published = run.program->early_name;
+        for (uint32_t i = 0; i < count; i++)
+            model_shared_used(extents[i].offset, extents[i].size);
+    }
+    leave_names();
+    return exists ? MAPRING_EXISTS : new_handle(out);
 }
 
 int32_t platform_segment_publish(struct platform_segment *segment)
 {
     (void)segment;
+    await_names();
+    if (!published)
+        locks[NAME_LOCK].view = self_thread()->current;
     published = true;
+    leave_names();
     return MAPRING_OK;
 }
 
@@ -90,9 +114,12 @@ int32_t platform_segment_open(const char *name, const char *file, enum platform_
 {
     (void)access;
     *out = NULL;
-    if (file != NULL || !published || strcmp(name, segment_name) != 0)
-        return MAPRING_NOT_FOUND;
-    return new_handle(out);
+    await_names();
+    bool found = file == NULL && published && strcmp(name, segment_name) == 0;
+    if (found)
+        view_join(&self_thread()->current, &locks[NAME_LOCK].view);
+    leave_names();
+    return found ? new_handle(out) : MAPRING_NOT_FOUND;
 }
 
 void platform_segment_close(struct platform_segment *segment)
@@ -117,29 +144,52 @@ uint64_t platform_segment_allocated(const struct platform_segment *segment)
     return segment->size;
 }
 
-/* The identity is plain memory, written before anybody else can see it. The rest faults when it is touched otherwise
- * than through lib/atomic.h. */
+/* The identity is plain memory, and the accesses to it are not seen. They lie between mapping and unmapping: so it
+ * counts as written when it was mapped for that, and as read when it is unmapped by others. What is behind its first
+ * word is meant, which is atomic. */
+static void touch_identity(bool writes)
+{
+    static const struct model_site site = {"", "ring.c", "the identity", 0, MODEL_COPY, 0};
+    uint8_t bytes[sizeof(struct identity) - sizeof(shared64)];
+    void *behind_magic = model_shared(sizeof(shared64));
+    if (run.alone)
+        return;
+    memcpy(bytes, model_bytes(behind_magic), sizeof bytes);
+    if (writes)
+        model_write(behind_magic, bytes, sizeof bytes, &site);
+    else
+        model_read(bytes, behind_magic, sizeof bytes, &site);
+}
+
+/* All else faults when it is touched otherwise than through lib/atomic.h. */
 int32_t platform_map(const struct platform_segment *segment, uint64_t offset, uint64_t size, bool writable,
                      void **address)
 {
     (void)segment;
     (void)size;
-    (void)writable;
     *address = model_shared(offset);
+    if (offset == 0) {
+        self_thread()->writes_identity = writable;
+        if (writable)
+            touch_identity(true);
+    }
     return MAPRING_OK;
 }
 
 void platform_unmap(void *address, uint64_t size)
 {
-    (void)address;
     (void)size;
+    if (address == model_shared(0) && !self_thread()->writes_identity)
+        touch_identity(false);
 }
 
 void platform_segment_await(const char *name, uint64_t deadline_ns)
 {
     (void)name;
     (void)deadline_ns;
-    model_fail("the model does not wait for segments");
+    struct operation operation = {.objects = {OBJECT_THREAD + run.self}, .yields = true};
+    turn_await(&operation);
+    turn_taken();
 }
 
 int32_t platform_segment_list(int32_t (*each)(void *context, const char *name), void *context)
@@ -151,7 +201,7 @@ int32_t platform_segment_list(int32_t (*each)(void *context, const char *name), 
 
 static struct operation lock_operation(uint32_t number)
 {
-    if (number >= LOCKS)
+    if (number >= NAME_LOCK)
         model_fail("more locks than the model has");
     return (struct operation){.objects = {OBJECT_THREAD + run.self, OBJECT_LOCK + number}};
 }

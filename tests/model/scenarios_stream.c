@@ -326,7 +326,32 @@ static void slot_joiner(void)
     mapring_consumer_close(consumers[model_self()]);
 }
 
+/* Creation, while somebody opens the name. */
+
+static void create(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    must_publish(0, 8, 0);
+}
+
+static void open_while_created(void)
+{
+    mapring_consumer_options options = {
+        .struct_size = sizeof options, .start = MAPRING_FROM_OLDEST, .timeout_ns = MAPRING_FOREVER};
+    must(mapring_consumer_open("model", &options, &consumers[CONSUMER]), "opening");
+    must(read_and_check(1, 0), "reading");
+}
+
 const struct model_program stream_scenarios[] = {
+    {
+        .name = "creation",
+        .invariant = "Who opens a name while its ring is being made sees the whole ring or none of it.",
+        .thread_count = 2,
+        .thread_names = {"producer", "consumer"},
+        .threads = {create, open_while_created},
+        .early_name = true,
+        .name_word = name_ring_word,
+    },
     {
         .name = "wrap",
         .invariant = "Messages published across the end of the data, with padding, come in order, once and whole.",
