@@ -5,8 +5,9 @@
  * in its place: it defines MAPRING_ATOMIC_BACKEND as the header to use instead.
  *
  * Shared words have types of their own, so that a plain access to one does not
- * compile by accident. Orderings are those of C11. A comment beside each use
- * with an ordering names its partner.
+ * compile by accident. Orderings are those of C11, save that fence_acquire() orders
+ * loads among each other only, and fence_release() stores. A comment beside each use with an ordering names its
+ * partner.
  */
 #ifndef MAPRING_LIB_ATOMIC_H
 #define MAPRING_LIB_ATOMIC_H

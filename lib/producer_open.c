@@ -39,7 +39,6 @@ static int32_t take_over(struct mapring_producer *producer)
     /* What the last producer stored came with the lock that it died or closed with. It announced a frontier that it
      * perhaps never acted on. */
     uint64_t acted = load64_relaxed(&stream->acted);
-    store64_relaxed(&stream->frontier, acted);
     struct mark mark;
     if (acted % 8 != 0 || acted >= NO_POSITION - 2 * CAPACITY_MAX || !index_find(ring, acted, NEWEST, &mark))
         return MAPRING_CORRUPT;
@@ -53,6 +52,7 @@ static int32_t take_over(struct mapring_producer *producer)
     producer->next = ring->data + (mark.position & (capacity - 1));
     producer->limit = producer->next;
     producer->sequence = mark.sequence;
+    store64_relaxed(&stream->frontier, acted);
     store64_relaxed(&stream->end, NO_POSITION);
     store64_relaxed(&stream->epoch, load64_relaxed(&stream->epoch) + 1);
     store64_relaxed(&stream->producer_pid, platform_process_id());
@@ -113,8 +113,10 @@ static int32_t open_existing(const char *name, const char *file, const struct ma
     if (status < 0)
         return status;
     const struct geometry *geometry = &ring->geometry;
-    if ((options->capacity != 0 && options->capacity != geometry->capacity) ||
-        (options->max_consumers != 0 && options->max_consumers != geometry->slot_count))
+    if (options->mode == MAPRING_CREATE_NEW)
+        status = MAPRING_EXISTS;
+    else if ((options->capacity != 0 && options->capacity != geometry->capacity) ||
+             (options->max_consumers != 0 && options->max_consumers != geometry->slot_count))
         status = MAPRING_WRONG_GEOMETRY;
     else if (file == NULL && options->file != NULL)
         status = check_file(ring, options->file);
@@ -148,16 +150,20 @@ static int32_t open_or_create(const char *name, const struct mapring_producer_op
         *found = FOUND_FILE;
         status = open_existing(name, options->file, options, ring);
     }
-    bool exists = status == MAPRING_OK || status == MAPRING_PRODUCER_EXISTS || status == MAPRING_WRONG_GEOMETRY;
-    if (options->mode == MAPRING_CREATE_NEW && exists) {
-        ring_close(ring);
-        return MAPRING_EXISTS;
-    }
     if (options->mode != MAPRING_OPEN_EXISTING && status == MAPRING_NOT_FOUND) {
         *found = FOUND_NOTHING;
         status = create_new(name, options, ring);
     }
     return status;
+}
+
+/* Leaves a ring in a file as it was, when it could not get its name: nobody else has seen it meanwhile. */
+static void undo_take_over(struct ring *ring, uint64_t end)
+{
+    struct stream *stream = ring->stream;
+    store64_relaxed(&stream->end, end);
+    store64_relaxed(&stream->epoch, load64_relaxed(&stream->epoch) - 1);
+    store64_relaxed(&stream->producer_pid, 0);
 }
 
 /* One attempt. Who opens by the name from the moment on at which it is published finds a ring with a producer. */
@@ -168,9 +174,13 @@ static int32_t open_producer(const char *name, const struct mapring_producer_opt
     int32_t status = open_or_create(name, options, &producer->ring, &found);
     if (status < 0)
         return status;
+    uint64_t end = load64_relaxed(&producer->ring.stream->end);
     status = start(producer);
-    if (status == MAPRING_OK && found != FOUND_NAME)
+    if (status == MAPRING_OK && found != FOUND_NAME) {
         status = ring_publish(&producer->ring);
+        if (status < 0)
+            undo_take_over(&producer->ring, end);
+    }
     if (status < 0) {
         platform_parking_close(producer->sleeper.parking);
         ring_close(&producer->ring);
@@ -179,7 +189,22 @@ static int32_t open_producer(const char *name, const struct mapring_producer_opt
     return found == FOUND_NOTHING ? 0 : 1;
 }
 
-#define OPEN_ROUNDS 1000
+/* Others may create, leave and clear away the same name at any moment, so that the next attempt finds something else;
+ * but a name may also lead to a file that somebody removed, and stays as long as its holders. */
+#define OPEN_ROUNDS 50
+#define OPEN_PAUSE_NS 1000000u
+
+static int32_t open_among_others(const char *name, const struct mapring_producer_options *options,
+                                 struct mapring_producer *producer)
+{
+    for (int round = 1;; round++) {
+        memset(producer, 0, sizeof *producer);
+        int32_t status = open_producer(name, options, producer);
+        if (status != MAPRING_EXISTS || options->mode == MAPRING_CREATE_NEW || round == OPEN_ROUNDS)
+            return status;
+        platform_segment_await(name, platform_clock_ns() + OPEN_PAUSE_NS);
+    }
+}
 
 static int32_t check_options(const struct mapring_producer_options *options)
 {
@@ -210,13 +235,7 @@ int32_t mapring_producer_open(const char *name, const mapring_producer_options *
     struct mapring_producer *opened = calloc(1, sizeof *opened);
     if (opened == NULL)
         return MAPRING_NO_MEMORY;
-    /* Others may create, leave and clear away the same name at any moment: MAPRING_EXISTS says that one came first. */
-    for (int round = 0; round < OPEN_ROUNDS; round++) {
-        memset(opened, 0, sizeof *opened);
-        status = open_producer(name, options, opened);
-        if (status != MAPRING_EXISTS || options->mode == MAPRING_CREATE_NEW)
-            break;
-    }
+    status = open_among_others(name, options, opened);
     if (status < 0) {
         free(opened);
         return status;
@@ -253,7 +272,9 @@ void mapring_producer_close(mapring_producer *producer)
         end_run(producer);
         store64_relaxed(&producer->ring.stream->producer_pid, 0);
         platform_unlock(producer->ring.segment, PRODUCER_NUMBER);
-        ring_consumers(producer);
+        /* The stream may be a successor's by now, so this cannot be ring_consumers(). */
+        bell_ring(&producer->ring.readers->news, producer->sleeper.parking, SLOT_NUMBER(0),
+                  producer->ring.geometry.slot_count);
     }
     platform_parking_close(producer->sleeper.parking);
     ring_close(&producer->ring);

@@ -52,6 +52,7 @@ int32_t slot_join(struct ring *ring, enum index_end start, uint32_t *number, str
     /* Release: pairs with the fence in advance_frontier(). The reads of who held the slot before are over, which
      * came with its lock. */
     store64_release(&slot->cursor, NO_POSITION);
+    store64_relaxed(&slot->state, 0);
     /* Like the cursor before the fence in place_cursor(): the producer looks only at slots with a bit. */
     or64(&ring->readers->used, (uint64_t)1 << *number / SLOTS_PER_BIT);
     status = place_cursor(ring, start, slot, mark);

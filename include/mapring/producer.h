@@ -35,7 +35,7 @@ typedef struct mapring_producer_options {
     uint64_t capacity;       /* bytes of data, a power of two; 0: the default, or whatever an existing ring has */
     uint32_t max_consumers;  /* consumer slots; 0: the default, or whatever an existing ring has */
     uint32_t reserved0;      /* 0 */
-    const char *file;        /* UTF-8 path of a file to keep the ring in; NULL: memory */
+    const char *file;        /* UTF-8 path of a file to keep the ring in, opened as it is given; NULL: memory */
     uint64_t first_position; /* position of the first message, a multiple of 8; for tests of wrap-around, else 0 */
     uint64_t reserved[4];    /* 0 */
 } mapring_producer_options;
@@ -58,8 +58,8 @@ enum {
  * Returns 0 if it created the ring and 1 if it continued an existing one; else
  * MAPRING_INVALID_ARGUMENT, MAPRING_INVALID_OPTIONS, MAPRING_INVALID_NAME,
  * MAPRING_INVALID_CAPACITY; MAPRING_PRODUCER_EXISTS (mapring_stat() tells who it is);
- * MAPRING_EXISTS, MAPRING_NOT_FOUND as `mode` asks; MAPRING_WRONG_GEOMETRY (an existing ring has another capacity
- * or slot count than asked), MAPRING_WRONG_KIND, MAPRING_NOT_A_RING, MAPRING_WRONG_VERSION, MAPRING_WRONG_NAME,
+ * MAPRING_EXISTS, MAPRING_NOT_FOUND as `mode` asks; MAPRING_WRONG_GEOMETRY (an existing ring has another capacity,
+ * slot count or file than asked), MAPRING_WRONG_KIND, MAPRING_NOT_A_RING, MAPRING_WRONG_VERSION, MAPRING_WRONG_NAME,
  * MAPRING_TRUNCATED, MAPRING_CORRUPT, MAPRING_UNTRUSTED; MAPRING_PERMISSION, MAPRING_NO_SPACE, MAPRING_NO_MEMORY,
  * MAPRING_NO_DESCRIPTORS, MAPRING_UNSUPPORTED, MAPRING_SYSTEM_ERROR. Nothing is left behind on failure.
  *
@@ -154,7 +154,8 @@ MAPRING_API int32_t mapring_end(mapring_producer *producer);
 MAPRING_API int32_t mapring_wait_consumers(mapring_producer *producer, uint32_t count, int64_t timeout_ns);
 
 /*
- * Waits until every attached reliable consumer has released every published message. A consumer that detaches or dies
+ * Waits until every attached reliable consumer has released every published message, and told so (see
+ * mapring_release(): at the latest when its next read finds nothing new). A consumer that detaches or dies
  * no longer counts; without consumers it returns at once.
  *
  * Returns MAPRING_OK; MAPRING_TIMEOUT (mapring_stat() tells who lags); MAPRING_INVALID_ARGUMENT.

@@ -77,20 +77,33 @@ static bool exceeds_memory(uint64_t size)
     return size / info.mem_unit >= (uint64_t)info.totalram + info.totalswap;
 }
 
+/* A signal ends an allocation that is under way, so a large one goes in pieces. */
+#define ALLOCATION_PIECE ((uint64_t)16 << 20)
+
+static int32_t allocate_extent(int fd, struct platform_extent extent)
+{
+    while (extent.size > 0) {
+        uint64_t piece = extent.size < ALLOCATION_PIECE ? extent.size : ALLOCATION_PIECE;
+        int error = posix_fallocate(fd, (off_t)extent.offset, (off_t)piece);
+        if (error == EINTR)
+            continue;
+        if (error != 0)
+            return linux_status(error);
+        extent.offset += piece;
+        extent.size -= piece;
+    }
+    return MAPRING_OK;
+}
+
 /* Gives the extents their space now: a page of a full tmpfs would raise SIGBUS later. */
 static int32_t allocate(int fd, uint64_t size, const struct platform_extent *extents, uint32_t count)
 {
     if (ftruncate(fd, (off_t)size) != 0)
         return linux_status(errno);
-    for (uint32_t i = 0; i < count; i++) {
-        int error;
-        do
-            error = posix_fallocate(fd, (off_t)extents[i].offset, (off_t)extents[i].size);
-        while (error == EINTR);
-        if (error != 0)
-            return linux_status(error);
-    }
-    return MAPRING_OK;
+    int32_t status = MAPRING_OK;
+    for (uint32_t i = 0; i < count && status == MAPRING_OK; i++)
+        status = allocate_extent(fd, extents[i]);
+    return status;
 }
 
 int32_t platform_segment_create(const char *name, const char *file, uint64_t size,
@@ -236,12 +249,18 @@ int32_t platform_segment_publish(struct platform_segment *segment)
 
 static int32_t open_regular(int folder_fd, const char *path, enum platform_access access, int extra_flags, int *fd)
 {
+    /* Looks before it opens: opening a FIFO lets go who waits at its other end, and devices may act on it. A link that
+     * is not to be followed is refused by openat(). */
+    struct stat status;
+    if (fstatat(folder_fd, path, &status, (extra_flags & O_NOFOLLOW) != 0 ? AT_SYMLINK_NOFOLLOW : 0) != 0)
+        return linux_status(errno);
+    if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode))
+        return MAPRING_NOT_A_RING;
     int mode = access == PLATFORM_OBSERVE ? O_RDONLY : O_RDWR;
-    /* O_NONBLOCK: a FIFO must not hold us up before we see that it is one. */
-    *fd = openat(folder_fd, path, mode | O_CLOEXEC | O_NONBLOCK | extra_flags);
+    /* It may have been replaced since: a FIFO must not hold us up, nor a terminal become ours. */
+    *fd = openat(folder_fd, path, mode | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | extra_flags);
     if (*fd < 0)
         return linux_status(errno);
-    struct stat status;
     if (fstat(*fd, &status) == 0 && S_ISREG(status.st_mode))
         return MAPRING_OK;
     close(*fd);
