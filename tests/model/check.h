@@ -9,6 +9,9 @@
 /* The outcomes of the litmus tests, exactly. */
 bool check_litmus(void);
 
+/* The reduction leaves out no outcome: programs made at random, explored with it and without. */
+bool check_reduction(uint32_t programs, uint64_t seed);
+
 /* Every scenario, exhaustively if that is done in so many seconds each. */
 bool check_scenarios(double seconds);
 

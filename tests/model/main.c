@@ -10,6 +10,7 @@
 static const char usage[] =
     "usage: mapring-model COMMAND\n"
     "  litmus                        the checker itself, against outcomes that are known\n"
+    "  reduction N [--seed SEED]     the partial-order reduction, against none, for N programs made at random\n"
     "  list                          the scenarios and what each shows\n"
     "  scenarios [--seconds S]       all of them, each to its end or for S seconds\n"
     "  random N [--seed SEED]        all of them, N executions each with choices made at random\n"
@@ -81,6 +82,8 @@ int main(int argc, char **argv)
     bool right;
     if (strcmp(command, "litmus") == 0) {
         right = check_litmus();
+    } else if (strcmp(command, "reduction") == 0 && operand != NULL) {
+        right = check_reduction((uint32_t)strtoul(operand, NULL, 10), arguments.seed);
     } else if (strcmp(command, "list") == 0) {
         list();
         right = true;
