@@ -47,9 +47,9 @@ static bool is_mutated(const struct model_site *site, enum model_mutation what)
     return mutation == what && mutated == site;
 }
 
-bool memory_never_wakes(void)
+bool memory_is_mutated(enum model_mutation what)
 {
-    return mutation == MUTATE_NO_WAKE;
+    return mutation == what;
 }
 
 void accesses_reset(void)
@@ -92,6 +92,7 @@ uint64_t memory_read_in_turn(const void *address, uint32_t size, enum model_orde
 
 uint64_t model_load(const void *address, uint32_t size, enum model_order order, const struct model_site *site)
 {
+    last_site = site;
     if (run.alone)
         return raw_read(offset_of(address), size);
     if (is_mutated(site, MUTATE_RELAX))
@@ -223,6 +224,7 @@ static void trace_store(uint8_t access, const struct word *word, uint32_t number
 
 void model_store(void *address, uint32_t size, uint64_t value, enum model_order order, const struct model_site *site)
 {
+    last_site = site;
     if (run.alone) {
         raw_write(offset_of(address), size, value);
         return;
@@ -276,6 +278,7 @@ static uint64_t updated(uint64_t old, enum model_update update, uint64_t operand
 uint64_t model_update(void *address, uint32_t size, enum model_update update, uint64_t operand, enum model_order order,
                       const struct model_site *site)
 {
+    last_site = site;
     uint64_t mask = size == 4 ? UINT32_MAX : UINT64_MAX;
     if (run.alone) {
         uint64_t old = raw_read(offset_of(address), size);

@@ -88,3 +88,16 @@ bool check_random(uint64_t executions, uint64_t seed)
     struct model_options options = {.random = true, .executions = executions, .seed = seed};
     return check_all(&options);
 }
+
+static void touch(void)
+{
+    *(volatile uint64_t *)model_shared(MODEL_SHARED_SIZE / 2) = 1;
+}
+
+bool check_touch(void)
+{
+    const struct model_program program = {.name = "touch", .thread_count = 1, .threads = {touch}};
+    struct model_options options = {.quiet = true};
+    model_explore(&program, &options, &result);
+    return true;
+}

@@ -148,7 +148,7 @@ uint64_t memory_peek(const void *address);            /* the last value in the o
 uint64_t memory_read_in_turn(const void *address, uint32_t size, enum model_order order, const struct model_site *site,
                              const void *floor);
 const void *memory_newer(const void *store, const void *other); /* of two stores to one word; NULL is older than all */
-bool memory_never_wakes(void);                                  /* MUTATE_NO_WAKE */
+bool memory_is_mutated(enum model_mutation mutation);           /* one that has no site */
 void memory_flush(void);                                        /* does what a mutation has put off */
 
 /* heap.c */

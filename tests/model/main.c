@@ -17,6 +17,7 @@ static const char usage[] =
     "  scenario NAME [--seconds S | --random N [--seed SEED] | --replay CHOICES] [--no-reduction]\n"
     "                [--mutant MUTATION:FUNCTION:TEXT]\n"
     "  mutants FILE [--write]        every mutant is caught, and the table in FILE says so (or is written there)\n"
+    "  touch                         what is said of a plain access to shared memory (fails)\n"
     "  find [FUNCTION]               which scenarios catch which mutants\n";
 
 struct arguments {
@@ -103,6 +104,8 @@ int main(int argc, char **argv)
         right = check_one(operand, &how);
     } else if (strcmp(command, "mutants") == 0 && operand != NULL) {
         right = check_mutants(operand, arguments.write);
+    } else if (strcmp(command, "touch") == 0) {
+        right = check_touch();
     } else if (strcmp(command, "find") == 0) {
         find_mutants(operand);
         right = true;

@@ -54,6 +54,7 @@ struct memo {
 };
 
 /* shared.c */
+extern const struct model_site *last_site; /* the last access, for who crashes behind it */
 void shared_reset(void);
 uint64_t offset_of(const void *address);
 uint64_t raw_read(uint64_t offset, uint32_t size);

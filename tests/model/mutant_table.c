@@ -30,7 +30,7 @@ const struct mutant mutants[] = {
     {"slot.c", "slot_leave", "store64_release(&slot->cursor", MUTATE_RELAX, "advance_frontier()", "room, consumer leaves", NULL},
     {"slot.c", "slot_join", "or64(&ring->readers->used", MUTATE_OMIT, "least_cursor()", "join oldest", NULL},
     {"claim.c", "advance_frontier", "fence_release()", MUTATE_RELAX, "take_over()", NULL,
-     "The lock of the dead passes on all that they stored, in this order."},
+     "none: for the compiler alone. The lock of the dead passes on all that they stored, in this order"},
 
     /* The index. */
     {"index.c", "index_note", "fence_release()", MUTATE_RELAX, "read_entry()", "join, index rewritten", NULL},
@@ -43,6 +43,7 @@ const struct mutant mutants[] = {
     {"producer_open.c", "mapring_end", "fence_full()", MUTATE_RELAX, "wait_once()", "end, fences", NULL},
     {"consumer.c", "look_for_producer", "fence_full()", MUTATE_RELAX, "wait_once()", "room, fences", NULL},
     {"consumer.c", "mapring_consumer_close", "fence_full()", MUTATE_RELAX, "wait_once()", "room, consumer leaves", NULL},
+    {"wait.c", "wait_once", "platform_heavy_fence()", MUTATE_WEAK_FENCE, "all who fence", "park, fences", NULL},
     {"wait.c", "wait_once", "platform_heavy_fence()", MUTATE_LIGHT_FENCE, "all who do not fence", "room, heavy fences", NULL},
     {"wait.c", "wait_once", "load32_acquire(&bell->doorbell)", MUTATE_LATE, "bell_ring()", "park, fences", NULL},
     {"wait.c", "wait_once", "or64(&bell->sleepers, (uint64_t)1", MUTATE_OMIT, "bell_ring()", "park, fences", NULL},

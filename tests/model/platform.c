@@ -149,7 +149,7 @@ uint64_t platform_segment_allocated(const struct platform_segment *segment)
  * word is meant, which is atomic. */
 static void touch_identity(bool writes)
 {
-    static const struct model_site site = {"", "ring.c", "the identity", 0, MODEL_COPY, 0};
+    static const struct model_site site = {"ring.c", "read_identity", "the identity", 0, MODEL_COPY, 0};
     uint8_t bytes[sizeof(struct identity) - sizeof(shared64)];
     void *behind_magic = model_shared(sizeof(shared64));
     if (run.alone)
@@ -357,7 +357,7 @@ void platform_wake(struct platform_parking *parking, const shared32 *doorbell, u
                    uint32_t last)
 {
     (void)parking;
-    if (run.alone || memory_never_wakes())
+    if (run.alone || memory_is_mutated(MUTATE_NO_WAKE))
         return;
     struct queue *queue = queue_of(doorbell);
     death_may_come();
@@ -426,7 +426,9 @@ bool platform_heavy_fence_register(void)
 bool platform_heavy_fence(void)
 {
     bool reaches = platform_heavy_fence_register();
-    if (reaches)
+    if (memory_is_mutated(MUTATE_WEAK_FENCE))
+        model_fence(MODEL_ACQUIRE_RELEASE, NULL);
+    else if (reaches)
         model_fence_heavy();
     else
         model_fence_full(NULL);

@@ -1,9 +1,12 @@
 /*
  * The shared memory: addresses that fault, and the bytes that stand for what lies there.
  */
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "memory.h"
 
@@ -17,6 +20,28 @@ static uint8_t *bytes; /* what lies there */
 static uint64_t used_offset[USED_MAX], used_size[USED_MAX];
 static uint32_t used_count;
 
+const struct model_site *last_site;
+
+/* Somebody touched shared memory otherwise than through lib/atomic.h. Nothing can go on. */
+static void say_where(int signal, siginfo_t *info, void *context)
+{
+    (void)signal;
+    (void)context;
+    char text[512];
+    int length;
+    if (!model_is_shared(info->si_addr))
+        length = snprintf(text, sizeof text, "mapring-model: a crash in '%s'\n", run.program->name);
+    else
+        length =
+            snprintf(text, sizeof text,
+                     "mapring-model: '%s', thread %u: a plain access to shared memory, at offset %llu, behind %s:%u\n",
+                     run.program->name, run.self, (unsigned long long)((const uint8_t *)info->si_addr - guard),
+                     last_site != NULL ? last_site->file : "the start", last_site != NULL ? last_site->line : 0);
+    if (write(STDERR_FILENO, text, (size_t)length) < 0)
+        _exit(3);
+    _exit(3);
+}
+
 void *model_shared(uint64_t offset)
 {
     if (guard == NULL) {
@@ -24,6 +49,8 @@ void *model_shared(uint64_t offset)
         bytes = calloc(1, MODEL_SHARED_SIZE);
         if (guard == MAP_FAILED || bytes == NULL || mprotect(guard, PLAIN_SIZE, PROT_READ | PROT_WRITE) != 0)
             abort();
+        struct sigaction action = {.sa_sigaction = say_where, .sa_flags = SA_SIGINFO | (int)SA_RESETHAND};
+        sigaction(SIGSEGV, &action, NULL);
     }
     return guard + offset;
 }
