@@ -21,7 +21,7 @@ bool check_random(uint64_t executions, uint64_t seed);
 /* One scenario as the options say. */
 bool check_one(const char *name, const struct model_options *options);
 
-/* Touches shared memory as no protocol may: does not return. */
+/* A plain access to shared memory is found, and said where. */
 bool check_touch(void);
 
 /* Every mutant of the table is caught, every ordered access has one, and the table in the file is this one; or it is

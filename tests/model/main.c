@@ -17,7 +17,7 @@ static const char usage[] =
     "  scenario NAME [--seconds S | --random N [--seed SEED] | --replay CHOICES] [--no-reduction]\n"
     "                [--mutant MUTATION:FUNCTION:TEXT]\n"
     "  mutants FILE [--write]        every mutant is caught, and the table in FILE says so (or is written there)\n"
-    "  touch                         what is said of a plain access to shared memory (fails)\n"
+    "  touch                         that a plain access to shared memory is found\n"
     "  find [FUNCTION]               which scenarios catch which mutants\n";
 
 struct arguments {

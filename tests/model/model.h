@@ -73,6 +73,9 @@ struct model_site {
 /* Shared words: anywhere in the memory that model_shared() points to. */
 #define MODEL_SHARED_SIZE ((uint64_t)512 << 10)
 
+/* With this status the process ends that touches shared memory otherwise than by the functions below. */
+#define MODEL_CRASHED 3
+
 /*
  * The shared memory: only for its addresses, touching it faults. It is all
  * zeros before setup, save what was declared by model_shared_used() last.

@@ -38,8 +38,8 @@ static void say_where(int signal, siginfo_t *info, void *context)
                      run.program->name, run.self, (unsigned long long)((const uint8_t *)info->si_addr - guard),
                      last_site != NULL ? last_site->file : "the start", last_site != NULL ? last_site->line : 0);
     if (write(STDERR_FILENO, text, (size_t)length) < 0)
-        _exit(3);
-    _exit(3);
+        _exit(MODEL_CRASHED);
+    _exit(MODEL_CRASHED);
 }
 
 void *model_shared(uint64_t offset)
