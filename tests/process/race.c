@@ -102,34 +102,42 @@ static void brought_now(const struct board *board)
     store64_relaxed(board->brought, (uint64_t)now_ns());
 }
 
-static void got_it(const struct board *board)
+static void got_it(const struct board *board, int64_t start)
 {
-    int64_t delay = now_ns() - (int64_t)load64_relaxed(board->brought);
+    int64_t now = now_ns();
+    int64_t delay = now - (int64_t)load64_relaxed(board->brought);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     store64_relaxed(board->slept, (uint64_t)usage.ru_nvcsw);
     if (delay > (int64_t)load64_relaxed(board->longest))
         store64_relaxed(board->longest, (uint64_t)delay);
-    if (delay > LATE_NS)
+    if (delay > LATE_NS && now - start > QUANTUM_NS) {
+        fprintf(stderr, "a wakeup took %.3f ms, in a wait of %.3f ms\n", (double)delay / 1e6,
+                (double)(now - start) / 1e6);
         store64_relaxed(board->late, load64_relaxed(board->late) + 1);
+    }
 }
 
-static void check_delays(const struct board *board)
+static bool none_is_late(const struct board *board)
 {
     uint64_t late = load64_relaxed(board->late);
-    printf("%" PRIu64 " rounds, %" PRIu64 " times asleep, the longest delay %.3f ms, %" PRIu64 " above %d ms\n",
-           board->race.rounds, load64_relaxed(board->slept), (double)load64_relaxed(board->longest) / 1e6, late,
-           (int)(LATE_NS / MS));
-    CHECK(late <= LATE_MAX, "%" PRIu64 " wakeups of %" PRIu64 " were late", late, board->race.rounds);
+    printf("%" PRIu64 " rounds, %" PRIu64 " times asleep, the longest delay %.3f ms, %" PRIu64 " late\n",
+           board->race.rounds, load64_relaxed(board->slept), (double)load64_relaxed(board->longest) / 1e6, late);
+    return late == 0;
 }
 
+/* On a busy machine one may be late for no fault of ours; then it is tried once more. */
 static void run_race(const struct race *race, void (*consume)(void *), void (*produce)(void *))
 {
-    struct board board = board_new(race);
-    pid_t children[] = {spawn(consume, &board), spawn(produce, &board)};
-    join(children[0]);
-    join(children[1]);
-    check_delays(&board);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct board board = board_new(race);
+        pid_t children[] = {spawn(consume, &board), spawn(produce, &board)};
+        join(children[0]);
+        join(children[1]);
+        if (none_is_late(&board))
+            return;
+    }
+    CHECK(false, "wakeups were late twice");
 }
 
 static void begin(size_t side, bool refused)
@@ -148,9 +156,10 @@ static void wait_for_news(void *argument)
     mapring_consumer *consumer = open_consumer(MAPRING_FROM_OLDEST);
     for (uint64_t round = 0; round < board->race.rounds; round++) {
         mapring_message message;
+        int64_t start = now_ns();
         store64_release(board->ready, round + 1);
         CHECK_STATUS(mapring_read(consumer, &message, 1, PATIENCE), 1);
-        got_it(board);
+        got_it(board, start);
         check_message(&message, round, LONG);
         CHECK_STATUS(mapring_release(consumer, 1), MAPRING_OK);
     }
@@ -260,11 +269,12 @@ static void wait_for_room(void *argument)
             sequence += status == MAPRING_OK;
         }
         CHECK_STATUS(status, MAPRING_FULL);
+        int64_t start = now_ns();
         store64_release(board->ready, round + 1);
         CHECK_STATUS(
             mapring_publish(producer, bytes, message_length(sequence, LONG), message_tag(sequence), 0, PATIENCE),
             MAPRING_OK);
-        got_it(board);
+        got_it(board, start);
         sequence++;
     }
     mapring_producer_close(producer);

@@ -7,10 +7,13 @@
 
 #include "traffic.h"
 
-/* A wakeup that takes longer than this was lost: the sleeper has looked for itself after its quantum of 100 ms. Or the
- * machine was busy with something else, which does not happen often. */
+/*
+ * When a wakeup is lost, the sleeper finds out at the end of its quantum of 100 ms. So it was late if what was waited
+ * for lay there for a long time, and the whole wait took the quantum. A machine that is busy with something else, or
+ * whose processors are taken away, can do that too, but not often.
+ */
 #define LATE_NS (50 * MS)
-#define LATE_MAX 2u
+#define QUANTUM_NS (99 * MS)
 
 /* Who may not use membarrier(2). */
 struct race {
