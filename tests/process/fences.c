@@ -87,5 +87,5 @@ int main(int argc, char **argv)
         {"both_refused", both_refused},
         {"one_of_three_refused", one_of_three_refused},
     };
-    return run_cases(argc, argv, cases, sizeof cases / sizeof cases[0], 60);
+    return run_cases(argc, argv, cases, sizeof cases / sizeof cases[0], 120);
 }

@@ -214,5 +214,5 @@ int main(int argc, char **argv)
         {"limits_in_storm", limits_in_storm},
         {"limits_and_idle_wakeups", limits_and_idle_wakeups},
     };
-    return run_cases(argc, argv, cases, sizeof cases / sizeof cases[0], 60);
+    return run_cases(argc, argv, cases, sizeof cases / sizeof cases[0], 120);
 }
