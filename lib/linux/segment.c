@@ -25,6 +25,7 @@
 #include <mapring/mapring.h>
 
 #include "../layout.h"
+#include "../validate.h"
 #include "linux.h"
 
 /* The file of a name whose segment lies in a file. Starts as an identity does. */
@@ -36,6 +37,7 @@ struct link_entry {
 };
 
 static_assert(offsetof(struct link_entry, kind) == offsetof(struct identity, kind), "kinds are told apart");
+static_assert(sizeof(struct link_entry) >= sizeof(struct identity), "holds the start of either");
 
 static struct platform_segment *segment_new(const char *name)
 {
@@ -275,17 +277,27 @@ static bool is_linked(const struct platform_segment *segment)
            fstat(segment->name_fd, &by_fd) == 0 && by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
 }
 
-/* Whether this file is the name of a ring, which may be unlinked once nobody holds it. */
-static int32_t check_name(int fd, struct link_entry *start)
+/* Whether this file of `size` bytes is the segment's name, which may be unlinked once nobody holds it. Anything else
+ * may be somebody's: another version's, a copy, what is left of a damaged ring. */
+static int32_t check_name(const struct platform_segment *segment, uint64_t size, struct link_entry *start)
 {
     memset(start, 0, sizeof *start);
-    struct identity identity = {.backing = BACKING_MEMORY};
-    if (pread(fd, start, sizeof *start, 0) < (ssize_t)offsetof(struct link_entry, path) ||
-        pread(fd, &identity, sizeof identity, 0) < 0 || start->magic != IDENTITY_MAGIC)
+    if (pread(segment->name_fd, start, sizeof *start, 0) < (ssize_t)offsetof(struct link_entry, path) ||
+        start->magic != IDENTITY_MAGIC)
         return MAPRING_NOT_A_RING;
-    if (start->kind == KIND_RING)
-        return identity.backing == BACKING_MEMORY ? MAPRING_OK : MAPRING_NOT_A_RING;
-    return start->kind == KIND_RING_IN_FILE ? MAPRING_OK : MAPRING_WRONG_KIND;
+    if (start->kind == KIND_RING_IN_FILE && start->format_version != MAPRING_FORMAT_VERSION)
+        return MAPRING_WRONG_VERSION;
+    if (start->kind == KIND_RING_IN_FILE)
+        return memchr(start->path, 0, sizeof start->path) != NULL ? MAPRING_OK : MAPRING_CORRUPT;
+    struct identity identity;
+    struct geometry geometry;
+    memcpy(&identity, start, sizeof identity);
+    int32_t status = validate_identity(&identity, size, &geometry);
+    if (status < 0)
+        return status;
+    if (strcmp(identity.name, segment->name) != 0)
+        return MAPRING_WRONG_NAME;
+    return geometry.backing == BACKING_MEMORY ? MAPRING_OK : MAPRING_NOT_A_RING;
 }
 
 /* Opens the name's file. With PLATFORM_ATTACH it joins the holders of the name, or clears away what the dead left. */
@@ -296,10 +308,10 @@ static int32_t open_name(struct platform_segment *segment, enum platform_access 
         int32_t status = open_regular(segment->folder_fd, segment->name, access, O_NOFOLLOW, &segment->name_fd);
         if (status < 0)
             return status;
-        struct stat owner;
-        if (fstat(segment->name_fd, &owner) != 0 || owner.st_uid != geteuid())
+        struct stat file;
+        if (fstat(segment->name_fd, &file) != 0 || file.st_uid != geteuid())
             return MAPRING_UNTRUSTED;
-        status = check_name(segment->name_fd, start);
+        status = check_name(segment, (uint64_t)file.st_size, start);
         if (status < 0 || access == PLATFORM_OBSERVE)
             return status;
 
@@ -327,8 +339,6 @@ static int32_t open_by_name(struct platform_segment *segment, enum platform_acce
         status = open_name(segment, access, start);
     if (status == MAPRING_OK && start->kind != KIND_RING_IN_FILE)
         segment->data_fd = segment->name_fd;
-    else if (status == MAPRING_OK && memchr(start->path, 0, sizeof start->path) == NULL)
-        status = MAPRING_CORRUPT;
     else if (status == MAPRING_OK)
         status = open_regular(AT_FDCWD, start->path, access, 0, &segment->data_fd);
     free(start);

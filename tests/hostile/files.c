@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -75,9 +76,26 @@ static bool one_of(int32_t status, const int32_t *allowed)
     return false;
 }
 
+/* Tells of everybody who opens what is no file: already that would let go who waits at the other end of a FIFO. */
+static int watch_opening(const struct found *found)
+{
+    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    cr_assert_geq(fd, 0);
+    if (found->bytes == NULL)
+        cr_assert_geq(inotify_add_watch(fd, found->path, IN_OPEN), 0);
+    return fd;
+}
+
+static bool was_opened(int watch)
+{
+    char events[4096];
+    return read(watch, events, sizeof events) > 0;
+}
+
 /* Tries everything on it. `allowed` ends with a 0. Removes it. */
 static void refuse(struct found *found, const int32_t *allowed, const char *what)
 {
+    int watch = watch_opening(found);
     const char *file = found->is_file ? found->path : NULL;
     for (uint32_t mode = MAPRING_CREATE_OR_OPEN; mode <= MAPRING_OPEN_EXISTING; mode++) {
         mapring_producer_options options = {
@@ -103,6 +121,8 @@ static void refuse(struct found *found, const int32_t *allowed, const char *what
     if (file == NULL || status != 0 || !one_of(MAPRING_WRONG_NAME, allowed))
         cr_assert(one_of(status, allowed), "%s: an observer gets %s", what, mapring_status_name(status));
     cr_assert(is_unchanged(found), "%s: changed by an observer", what);
+    cr_assert(!was_opened(watch), "%s: opened", what);
+    close(watch);
 
     if (found->fd >= 0)
         close(found->fd);
@@ -202,20 +222,26 @@ static uint8_t *real_ring(const char *name, uint64_t *size)
     return bytes;
 }
 
-/* A ring under its name, held by somebody, or in a file, after `change` has had its way with it. */
-static struct found changed_ring(bool is_file, void (*change)(struct identity *identity, uint64_t *size))
+/* Where a ring is found. */
+enum place { HELD, LEFT, IN_FILE, PLACES }; /* under its name, held by somebody or left by the dead; or in a file */
+
+static const char *const place_names[PLACES] = {"held", "left by the dead", "in a file"};
+
+/* A ring after `change` has had its way with it. */
+static struct found changed_ring(enum place place, void (*change)(struct identity *identity, uint64_t *size))
 {
-    struct found empty = new_found(is_file);
+    struct found empty = new_found(place == IN_FILE);
     uint64_t size;
     uint8_t *bytes = real_ring(empty.name, &size);
     struct identity *identity = (struct identity *)(void *)bytes;
-    identity->backing = is_file ? BACKING_FILE : BACKING_MEMORY;
+    identity->backing = place == IN_FILE ? BACKING_FILE : BACKING_MEMORY;
     change(identity, &size);
-    struct found found = found_with(is_file, bytes, size);
+    struct found found = found_with(place == IN_FILE, bytes, size);
     free(bytes);
-    /* A name that nobody holds is what the dead left, and is cleared away. */
-    found.fd = open(found.path, O_RDWR | O_CLOEXEC);
-    cr_assert_eq(flock(found.fd, LOCK_SH), 0);
+    if (place == HELD) {
+        found.fd = open(found.path, O_RDWR | O_CLOEXEC);
+        cr_assert_eq(flock(found.fd, LOCK_SH), 0);
+    }
     return found;
 }
 
@@ -315,10 +341,10 @@ Test(files, rings_that_are_something_else)
         {"a bad name", bad_name, MAPRING_CORRUPT},
     };
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
-        for (int is_file = 0; is_file < 2; is_file++) {
-            struct found found = changed_ring(is_file, changes[i].change);
+        for (enum place place = HELD; place < PLACES; place++) {
+            struct found found = changed_ring(place, changes[i].change);
             char what[128];
-            snprintf(what, sizeof what, "%s%s", changes[i].what, is_file ? " in a file" : "");
+            snprintf(what, sizeof what, "%s, %s", changes[i].what, place_names[place]);
             REFUSE(&found, what, changes[i].expected);
         }
     }
@@ -328,16 +354,16 @@ Test(files, truncated_rings)
 {
     const uint64_t lengths[] = {376, 4096, 65535, 65536, 65537, 69632, 73728, 131071, 131072, 135168};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-        for (int is_file = 0; is_file < 2; is_file++) {
+        for (enum place place = HELD; place < PLACES; place++) {
             length_left = lengths[i];
-            struct found found = changed_ring(is_file, cut_off);
+            struct found found = changed_ring(place, cut_off);
             REFUSE(&found, "a truncated ring", MAPRING_TRUNCATED);
         }
     }
     /* Cut off within the identity it can look like anything that it is not. */
     for (length_left = 0; length_left < 376; length_left++) {
-        for (int is_file = 0; is_file < 2; is_file++) {
-            struct found found = changed_ring(is_file, cut_off);
+        for (enum place place = HELD; place < PLACES; place++) {
+            struct found found = changed_ring(place, cut_off);
             REFUSE(&found, "a truncated identity", MAPRING_TRUNCATED, MAPRING_CORRUPT, MAPRING_NOT_A_RING,
                    MAPRING_WRONG_KIND, MAPRING_WRONG_VERSION, MAPRING_WRONG_NAME);
         }
@@ -353,14 +379,16 @@ static void unchanged(struct identity *identity, uint64_t *size)
 Test(files, a_ring_under_another_name)
 {
     /* The copy of a ring, which says itself what it is called. */
-    struct found found = changed_ring(false, unchanged);
-    char other[64], path[512];
-    unique_name(other);
-    path_of_name(path, other);
-    cr_assert_eq(rename(found.path, path), 0);
-    strcpy(found.name, other);
-    strcpy(found.path, path);
-    REFUSE(&found, "a renamed ring", MAPRING_WRONG_NAME);
+    for (enum place place = HELD; place <= LEFT; place++) {
+        struct found found = changed_ring(place, unchanged);
+        char other[64], path[512];
+        unique_name(other);
+        path_of_name(path, other);
+        cr_assert_eq(rename(found.path, path), 0);
+        strcpy(found.name, other);
+        strcpy(found.path, path);
+        REFUSE(&found, "a renamed ring", MAPRING_WRONG_NAME);
+    }
 }
 
 Test(files, a_name_that_leads_elsewhere)
