@@ -69,6 +69,10 @@ int32_t platform_map(const struct platform_segment *segment, uint64_t offset, ui
                      void **address);
 void platform_unmap(void *address, uint64_t size);
 
+/* Writes this part of a view, which starts on a multiple of 4 KiB, to the segment's file, and waits until it is there.
+ * Nothing for a segment in memory. */
+int32_t platform_flush(const struct platform_segment *segment, void *address, uint64_t size);
+
 /* Waits until a segment of that name may have appeared, the deadline passed, or a moment (at most 0.1 s) is over. */
 void platform_segment_await(const char *name, uint64_t deadline_ns);
 
@@ -76,6 +80,9 @@ void platform_segment_await(const char *name, uint64_t deadline_ns);
 int32_t platform_segment_list(int32_t (*each)(void *context, const char *name), void *context);
 
 /* Liveness: locks that die with their holder (linux/liveness.c, windows/liveness.c). */
+
+/* Locks are numbered from 0 to below this. */
+#define PLATFORM_LOCKS 1040u
 
 /* Takes lock `number` of the segment for as long as the handle lives. Returns 1 if taken, 0 if somebody else holds it,
  * or a status. */
@@ -85,8 +92,18 @@ void platform_unlock(struct platform_segment *segment, uint32_t number);
 /* Whether somebody other than this handle holds the lock: 1, 0 or a status. */
 int32_t platform_lock_held(struct platform_segment *segment, uint32_t number);
 
-/* The process, for people to read. */
-uint32_t platform_process_id(void);
+/* A process, as others can tell whether it is gone. */
+struct platform_process {
+    uint32_t pid;
+    uint64_t place; /* where that number means this process: the same boot, the same name space of pids; 0: unknown */
+    uint64_t start; /* when it began, by which it is told from a later one of the same number */
+};
+
+void platform_process_self(struct platform_process *self);
+
+/* Whether the process has surely ended; false if that cannot be told from here. A child of fork() keeps the locks of
+ * its parent: this tells of the parent alone. */
+bool platform_process_gone(const struct platform_process *process);
 
 /* Parking (linux/park.c, windows/park.c). */
 
@@ -118,6 +135,12 @@ void platform_wake(struct platform_parking *parking, const shared32 *doorbell, u
 /* Nanoseconds of a clock that only runs forward, the same for all processes; and UTC since 1970. */
 uint64_t platform_clock_ns(void);
 uint64_t platform_time_ns(void);
+
+/* Random, and the same for all until the machine starts again. Zeros if the system does not tell. */
+void platform_boot_id(uint64_t id[2]);
+
+/* Sleeps for about so long, or less. */
+void platform_sleep(uint64_t ns);
 
 /* Registers this process, so that heavy fences of other processes reach it. False if the system has no such thing:
  * then this process must fence for itself. */

@@ -55,7 +55,9 @@ static int32_t take_over(struct mapring_producer *producer)
     store64_relaxed(&stream->frontier, acted);
     store64_relaxed(&stream->end, NO_POSITION);
     store64_relaxed(&stream->epoch, load64_relaxed(&stream->epoch) + 1);
-    store64_relaxed(&stream->producer_pid, platform_process_id());
+    struct platform_process self;
+    platform_process_self(&self);
+    store64_relaxed(&stream->producer_pid, self.pid);
     return MAPRING_OK;
 }
 

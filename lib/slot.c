@@ -63,7 +63,9 @@ int32_t slot_join(struct ring *ring, enum index_end start, uint32_t *number, str
 
 void slot_announce(struct slot *slot, bool fences)
 {
-    uint64_t state = (uint64_t)platform_process_id() << SLOT_PID_SHIFT | MAPRING_RELIABLE;
+    struct platform_process self;
+    platform_process_self(&self);
+    uint64_t state = (uint64_t)self.pid << SLOT_PID_SHIFT | MAPRING_RELIABLE;
     /* Pairs with the acquire load in consumers_fence(). */
     store64_release(&slot->state, fences ? state | SLOT_FENCES : state);
 }

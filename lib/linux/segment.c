@@ -447,3 +447,9 @@ void platform_unmap(void *address, uint64_t size)
 {
     munmap(address, (size_t)size);
 }
+
+int32_t platform_flush(const struct platform_segment *segment, void *address, uint64_t size)
+{
+    (void)segment;
+    return msync(address, (size_t)size, MS_SYNC) == 0 ? MAPRING_OK : linux_status(errno);
+}

@@ -29,11 +29,6 @@ uint64_t platform_time_ns(void)
     return clock_ns(CLOCK_REALTIME);
 }
 
-uint32_t platform_process_id(void)
-{
-    return (uint32_t)getpid();
-}
-
 bool platform_heavy_fence_register(void)
 {
     return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
@@ -45,6 +40,12 @@ bool platform_heavy_fence(void)
         return true;
     fence_full();
     return false;
+}
+
+void platform_sleep(uint64_t ns)
+{
+    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+    nanosleep(&time, NULL);
 }
 
 int32_t platform_random(uint64_t words[2])

@@ -18,7 +18,7 @@
 
 static int32_t lock_name(struct platform_segment *segment, uint32_t number, wchar_t name[WIN32_NAME_SIZE])
 {
-    if (number > SLOTS_MAX)
+    if (number >= PLATFORM_LOCKS)
         return MAPRING_INVALID_ARGUMENT;
     if ((segment->lock_id[0] | segment->lock_id[1]) == 0) {
         void *address;
@@ -91,7 +91,7 @@ int32_t platform_lock(struct platform_segment *segment, uint32_t number)
 
 void platform_unlock(struct platform_segment *segment, uint32_t number)
 {
-    if (number > SLOTS_MAX || segment->locks[number] == NULL)
+    if (number >= PLATFORM_LOCKS || segment->locks[number] == NULL)
         return;
     CloseHandle(segment->locks[number]);
     segment->locks[number] = NULL;

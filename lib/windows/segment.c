@@ -285,3 +285,12 @@ void platform_unmap(void *address, uint64_t size)
     (void)size;
     UnmapViewOfFile(address);
 }
+
+int32_t platform_flush(const struct platform_segment *segment, void *address, uint64_t size)
+{
+    if (!FlushViewOfFile(address, (SIZE_T)size))
+        return win32_status(GetLastError());
+    if (segment->file != NULL && !FlushFileBuffers(segment->file))
+        return win32_status(GetLastError());
+    return MAPRING_OK;
+}

@@ -100,9 +100,32 @@ uint64_t platform_time_ns(void)
     return (((uint64_t)now.dwHighDateTime << 32 | now.dwLowDateTime) - unix_epoch) * 100;
 }
 
-uint32_t platform_process_id(void)
+/* Locks are handles here, which no other process keeps: they need no second opinion. */
+void platform_process_self(struct platform_process *self)
 {
-    return GetCurrentProcessId();
+    *self = (struct platform_process){.pid = GetCurrentProcessId()};
+}
+
+bool platform_process_gone(const struct platform_process *process)
+{
+    (void)process;
+    return false;
+}
+
+void platform_boot_id(uint64_t id[2])
+{
+    /* Windows counts its starts here. */
+    DWORD count = 0, size = sizeof count;
+    RegGetValueW(HKEY_LOCAL_MACHINE,
+                 L"SYSTEM\\CurrentControlSet\\Control\\Session Manager\\Memory Management\\PrefetchParameters",
+                 L"BootId", RRF_RT_REG_DWORD, NULL, &count, &size);
+    id[0] = count;
+    id[1] = 0;
+}
+
+void platform_sleep(uint64_t ns)
+{
+    Sleep((DWORD)(ns / 1000000u) + 1);
 }
 
 /* FlushProcessWriteBuffers() reaches the threads of this process alone. */

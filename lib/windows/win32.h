@@ -24,7 +24,7 @@ struct platform_segment {
     wchar_t *unpublished; /* full path of a file that this handle made and has not published: goes with the handle */
     wchar_t name[WIN32_NAME_SIZE]; /* of a segment that was opened by its file, to be published */
     uint64_t lock_id[2];           /* the ring's id, once it has been needed; 0 before */
-    HANDLE locks[SLOTS_MAX + 1];
+    HANDLE locks[PLATFORM_LOCKS];
 };
 
 /* The status for what GetLastError() returned. */

@@ -281,9 +281,34 @@ void model_await_lock(uint32_t number)
     turn_taken();
 }
 
-uint32_t platform_process_id(void)
+void platform_process_self(struct platform_process *self)
 {
-    return 100 + run.self;
+    *self = (struct platform_process){.pid = model_self() + 1, .place = 1, .start = 1};
+}
+
+bool platform_process_gone(const struct platform_process *process)
+{
+    (void)process;
+    return false;
+}
+
+void platform_boot_id(uint64_t id[2])
+{
+    id[0] = 1;
+    id[1] = 2;
+}
+
+int32_t platform_flush(const struct platform_segment *segment, void *address, uint64_t size)
+{
+    (void)segment;
+    (void)address;
+    (void)size;
+    return MAPRING_OK;
+}
+
+void platform_sleep(uint64_t ns)
+{
+    (void)ns;
 }
 
 /* Parking. */
