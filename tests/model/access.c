@@ -71,26 +71,39 @@ static void leave_window(void)
     locals[run.self].window++;
 }
 
-uint64_t memory_read_in_turn(const void *address, uint32_t size, enum model_order order, const struct model_site *site,
-                             const void *floor)
+static void trace_load(uint8_t access, const struct word *word, const struct store *store, uint64_t value,
+                       enum model_order order, const struct model_site *site)
 {
-    struct word *word = word_of(offset_of(address));
-    uint32_t read = read_store(word, order, false, floor, locals[run.self].window, site);
-    uint64_t value = size == 4 ? (uint32_t)stores[read].value : stores[read].value;
     if (run.tracing)
         trace_add((struct event){.thread = (uint8_t)run.self,
-                                 .access = MODEL_LOAD,
+                                 .access = access,
                                  .order = (uint8_t)order,
                                  .site = site,
                                  .offset = word->offset,
                                  .value = value,
-                                 .source = stores[read].event,
-                                 .position = stores[read].position,
+                                 .source = store->event,
+                                 .position = store->position,
                                  .of = word->count});
+}
+
+static uint64_t read_in_turn(const void *address, uint32_t size, enum model_order order, const struct reading *reading,
+                             const struct model_site *site, const void *floor)
+{
+    struct word *word = word_of(offset_of(address));
+    const struct store *store = &stores[read_store(word, order, reading, floor, locals[run.self].window, site)];
+    uint64_t value = size == 4 ? (uint32_t)store->value : store->value;
+    trace_load(MODEL_LOAD, word, store, value, order, site);
     return value;
 }
 
-uint64_t model_load(const void *address, uint32_t size, enum model_order order, const struct model_site *site)
+uint64_t memory_read_in_turn(const void *address, uint32_t size, enum model_order order, const struct model_site *site,
+                             const void *floor)
+{
+    return read_in_turn(address, size, order, &(struct reading){0}, site, floor);
+}
+
+static uint64_t load(const void *address, uint32_t size, enum model_order order, const struct reading *reading,
+                     const struct model_site *site)
 {
     last_site = site;
     if (run.alone)
@@ -121,9 +134,19 @@ uint64_t model_load(const void *address, uint32_t size, enum model_order order, 
     struct operation operation = operation_on(address);
     operation.yields = memo->repeats >= REPEATS_MAX;
     turn_await(&operation);
-    uint64_t value = memory_read_in_turn(address, size, order, site, NULL);
+    uint64_t value = read_in_turn(address, size, order, reading, site, NULL);
     turn_taken();
     return value;
+}
+
+uint64_t model_load(const void *address, uint32_t size, enum model_order order, const struct model_site *site)
+{
+    return load(address, size, order, &(struct reading){0}, site);
+}
+
+uint64_t model_load_racing(const void *address, uint32_t size, enum model_order order, const struct model_site *site)
+{
+    return load(address, size, order, &(struct reading){.races = true}, site);
 }
 
 void model_pause(const struct model_site *site)
@@ -135,12 +158,22 @@ void model_pause(const struct model_site *site)
 
 /* Stores and updates. */
 
+static void leave_waiting(void)
+{
+    leave_window();
+    locals[run.self].after_full_fence = false;
+}
+
+static bool releases(enum model_order order)
+{
+    return order == MODEL_RELEASE || order == MODEL_ACQUIRE_RELEASE;
+}
+
 /* A store commutes with all that others do, until somebody reads it; so it needs no turn of its own, unless a fence may
  * be caused in its thread at any point. */
 static void await_local_turn(void)
 {
-    leave_window();
-    locals[run.self].after_full_fence = false;
+    leave_waiting();
     if (run.all_take_turns) {
         struct operation operation = operation_on(NULL);
         turn_await(&operation);
@@ -256,6 +289,9 @@ void model_store(void *address, uint32_t size, uint64_t value, enum model_order 
     note_access(word, number, false);
     race_with_readers(word);
     place_store(word, position, number, size, order);
+    if (releases(order))
+        stores_ordered();
+    stores_done(number, number);
     trace_store(MODEL_STORE, word, number, value, order, MODEL_ADD, 0, site);
     do_delayed();
 }
@@ -275,6 +311,51 @@ static uint64_t updated(uint64_t old, enum model_update update, uint64_t operand
     return operand;
 }
 
+/* The order that is left to an update after its mutation. */
+static enum model_order order_of_update(enum model_order order, const struct model_site *site)
+{
+    if (is_mutated(site, MUTATE_RELAX))
+        return MODEL_RELAXED;
+    if (is_mutated(site, MUTATE_NO_ACQUIRE) && order == MODEL_ACQUIRE_RELEASE)
+        return MODEL_RELEASE;
+    if (is_mutated(site, MUTATE_NO_RELEASE) && order == MODEL_ACQUIRE_RELEASE)
+        return MODEL_ACQUIRE;
+    return order;
+}
+
+/* Others that were here first might come later, and read what is about to be stored: asked before it is read whether
+ * anything is stored at all, since that too may depend on who comes first. */
+static struct word *begin_update(void *address, const struct reading *reading, const struct model_site *site)
+{
+    leave_waiting();
+    struct operation operation = operation_on(address);
+    struct word *word = word_of(offset_of(address));
+    operation.reading = *reading;
+    operation.yields = reading->compares && memo_of(word, site)->repeats >= REPEATS_MAX;
+    turn_await(&operation);
+    death_may_come();
+    race_with_readers(word);
+    return word;
+}
+
+/* Follows directly what it read. */
+static void end_update(struct word *word, uint32_t read, uint64_t value, uint32_t size, enum model_order order,
+                       enum model_update update, const struct model_site *site)
+{
+    check_race(word, &word->plain_reads, "plain read", "atomic write", site);
+    word->atomic_writes.at[run.self] = self_thread()->step;
+    uint32_t number = new_store(value);
+    stores[number].view = stores[read].view;
+    stores[read].taken = true;
+    note_access(word, number, false);
+    place_store(word, stores[read].position + 1, number, size, order);
+    if (releases(order))
+        stores_ordered();
+    trace_store(MODEL_UPDATE, word, number, value, order, update, stores[read].event, site);
+    turn_taken();
+    do_delayed();
+}
+
 uint64_t model_update(void *address, uint32_t size, enum model_update update, uint64_t operand, enum model_order order,
                       const struct model_site *site)
 {
@@ -287,33 +368,44 @@ uint64_t model_update(void *address, uint32_t size, enum model_update update, ui
     }
     if (is_mutated(site, MUTATE_OMIT) || is_delayed(address, size, true, update, operand, order, site))
         return 0;
-    if (is_mutated(site, MUTATE_RELAX))
-        order = MODEL_RELAXED;
-    if (is_mutated(site, MUTATE_NO_ACQUIRE) && order == MODEL_ACQUIRE_RELEASE)
-        order = MODEL_RELEASE;
-    if (is_mutated(site, MUTATE_NO_RELEASE) && order == MODEL_ACQUIRE_RELEASE)
-        order = MODEL_ACQUIRE;
-    leave_window();
-    locals[run.self].after_full_fence = false;
-    struct operation operation = operation_on(address);
-    operation.updates = true;
-    turn_await(&operation);
-    death_may_come();
-    struct word *word = word_of(offset_of(address));
-    race_with_readers(word);
-    uint32_t read = read_store(word, order, true, NULL, locals[run.self].window, site);
-    check_race(word, &word->plain_reads, "plain read", "atomic write", site);
-    word->atomic_writes.at[run.self] = self_thread()->step;
+    order = order_of_update(order, site);
+    const struct reading reading = {.updates = true};
+    struct word *word = begin_update(address, &reading, site);
+    uint32_t read = read_store(word, order, &reading, NULL, locals[run.self].window, site);
     uint64_t old = stores[read].value & mask;
-    uint32_t number = new_store(updated(old, update, operand) & mask);
-    stores[number].view = stores[read].view;
-    stores[read].taken = true;
-    note_access(word, number, false);
-    place_store(word, stores[read].position + 1, number, size, order);
-    trace_store(MODEL_UPDATE, word, number, stores[number].value, order, update, stores[read].event, site);
-    turn_taken();
-    do_delayed();
+    end_update(word, read, updated(old, update, operand) & mask, size, order, update, site);
     return old;
+}
+
+bool model_compare_and_swap(void *address, uint64_t expected, uint64_t desired, enum model_order order,
+                            const struct model_site *site)
+{
+    last_site = site;
+    if (run.alone) {
+        bool stores_it = raw_read(offset_of(address), 8) == expected;
+        if (stores_it)
+            raw_write(offset_of(address), 8, desired);
+        return stores_it;
+    }
+    if (is_mutated(site, MUTATE_OMIT))
+        return true;
+    if (is_mutated(site, MUTATE_SPLIT)) {
+        bool stores_it = model_load(address, 8, MODEL_ACQUIRE, site) == expected;
+        if (stores_it)
+            model_store(address, 8, desired, MODEL_RELEASE, site);
+        return stores_it;
+    }
+    order = order_of_update(order, site);
+    const struct reading reading = {.updates = true, .compares = true, .expected = expected};
+    struct word *word = begin_update(address, &reading, site);
+    uint32_t read = read_store(word, order, &reading, NULL, locals[run.self].window, site);
+    if (is_updated(&stores[read], &reading)) {
+        end_update(word, read, desired, 8, order, MODEL_EXCHANGE, site);
+        return true;
+    }
+    trace_load(MODEL_LOAD, word, &stores[read], stores[read].value, order, site);
+    turn_taken();
+    return false;
 }
 
 /* Fences. */
@@ -326,8 +418,10 @@ void model_fence(enum model_order order, const struct model_site *site)
     struct thread *self = self_thread();
     if (order == MODEL_ACQUIRE || order == MODEL_ACQUIRE_RELEASE)
         view_join(&self->current, &self->acquired);
-    if (order == MODEL_RELEASE || order == MODEL_ACQUIRE_RELEASE)
+    if (releases(order)) {
         self->released = self->current;
+        stores_ordered();
+    }
     if (run.tracing)
         trace_add(
             (struct event){.thread = (uint8_t)run.self, .access = MODEL_FENCE, .order = (uint8_t)order, .site = site});
@@ -337,6 +431,7 @@ static void fence_full_in_turn(const struct model_site *site)
 {
     leave_window();
     memory_fence_in(run.self, !is_mutated(site, MUTATE_NO_ACQUIRE));
+    stores_ordered();
     locals[run.self].after_full_fence = true;
     if (run.tracing)
         trace_add((struct event){.thread = (uint8_t)run.self, .access = MODEL_FENCE_FULL, .site = site});
@@ -388,7 +483,9 @@ void model_write(void *address, const void *from, uint64_t length, const struct 
         return;
     }
     await_local_turn();
+    death_may_come();
     const struct thread *self = self_thread();
+    uint32_t first = 0, number = 0;
     for (uint64_t done = 0; done < length;) {
         uint64_t at = offset + done;
         uint64_t piece = 8 - at % 8 < length - done ? 8 - at % 8 : length - done;
@@ -400,13 +497,15 @@ void model_write(void *address, const void *from, uint64_t length, const struct 
         check_race(word, &word->atomic_reads, "atomic read", "plain write", site);
         word->plain_writes.at[run.self] = self->step;
         memcpy((uint8_t *)model_bytes(address) + done, (const uint8_t *)from + done, piece);
-        uint32_t number = new_store(raw_read(word->offset, 8));
+        number = new_store(raw_read(word->offset, 8));
         note_access(word, number, false);
         race_with_readers(word);
         place_store(word, word->count, number, 8, MODEL_RELAXED);
+        first = first == 0 ? number : first;
         trace_store(EVENT_WRITE, word, number, stores[number].value, MODEL_RELAXED, MODEL_ADD, 0, site);
         done += piece;
     }
+    stores_done(first, number);
 }
 
 void model_read(void *to, const void *address, uint64_t length, const struct model_site *site)
@@ -429,6 +528,32 @@ void model_read(void *to, const void *address, uint64_t length, const struct mod
         done += 8 - at % 8;
     }
     memcpy(to, model_bytes(address), length);
+}
+
+void model_read_racing(void *to, const void *address, uint64_t length, const struct model_site *site)
+{
+    last_site = site;
+    if (run.alone) {
+        memcpy(to, model_bytes(address), length);
+        return;
+    }
+    leave_waiting();
+    const struct reading reading = {.races = true};
+    for (uint64_t done = 0; done < length;) {
+        const uint8_t *at = (const uint8_t *)address + done;
+        uint64_t skip = offset_of(at) % 8;
+        uint64_t piece = 8 - skip < length - done ? 8 - skip : length - done;
+        struct operation operation = operation_on(at);
+        operation.reading = reading;
+        turn_await(&operation);
+        struct word *word = word_of(offset_of(at));
+        const struct store *store =
+            &stores[read_store(word, MODEL_RELAXED, &reading, NULL, locals[run.self].window, site)];
+        memcpy((uint8_t *)to + done, (const uint8_t *)&store->value + skip, piece);
+        trace_load(EVENT_READ, word, store, store->value, MODEL_RELAXED, site);
+        turn_taken();
+        done += piece;
+    }
 }
 
 void memory_flush(void)

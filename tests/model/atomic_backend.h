@@ -60,6 +60,12 @@ static inline uint32_t model_fetch_add32(shared32 *shared, uint32_t value, const
     return (uint32_t)model_update(shared, 4, MODEL_ADD, value, MODEL_RELEASE, site);
 }
 
+/* One that does not store is an acquire load. */
+#define compare_and_swap64(shared, expected, desired)                                                                  \
+    model_compare_and_swap(model_writable64(shared), expected, desired, MODEL_ACQUIRE_RELEASE,                         \
+                           MODEL_SITE("compare_and_swap64(" #shared ", " #expected ", " #desired ")", MODEL_UPDATE,    \
+                                      MODEL_ACQUIRE_RELEASE))
+
 #define fetch_add32(shared, value)                                                                                     \
     model_fetch_add32(shared, value, MODEL_SITE("fetch_add32(" #shared ", " #value ")", MODEL_UPDATE, MODEL_RELEASE))
 
@@ -83,6 +89,12 @@ static inline void copy_short_to_shared(void *shared, const void *bytes, uint64_
 static inline void copy_from_shared(void *bytes, const void *shared, uint64_t length)
 {
     model_read(bytes, shared, length, MODEL_SITE("copy_from_shared()", MODEL_COPY, MODEL_RELAXED));
+}
+
+/* Payload that is checked afterwards. */
+static inline void copy_racing(void *bytes, const void *shared, uint64_t length)
+{
+    model_read_racing(bytes, shared, length, MODEL_SITE("copy_racing()", MODEL_COPY, MODEL_RELAXED));
 }
 
 /* Handles are private memory: it goes with the execution. */

@@ -50,11 +50,19 @@ enum object {
 
 enum thread_state { THREAD_READY, THREAD_PARKED, THREAD_FINISHED };
 
+/* What is done with the store that is read. */
+struct reading {
+    bool updates;  /* writes in the same step */
+    bool compares; /* but only if it reads this; else it is a load: */
+    uint64_t expected;
+    bool races; /* perhaps with a plain write: the thread checks afterwards (DESIGN P4) */
+};
+
 /* What a thread is about to do, when it is not its turn. */
 struct operation {
-    enum object objects[3];  /* that it uses, or OBJECT_NONE */
-    const void *address;     /* of the word that it reads, or NULL */
-    bool updates;            /* and writes in the same step */
+    enum object objects[3]; /* that it uses, or OBJECT_NONE */
+    const void *address;    /* of the word that it reads, or NULL */
+    struct reading reading;
     const void *floor;       /* the store that it reads at least, or NULL (memory.c) */
     bool (*enabled)(void *); /* or NULL: always */
     void *context;           /* for enabled */
@@ -118,12 +126,23 @@ void turn_race(uint32_t thread, uint32_t turn, uint32_t transition);
 /* For choices whose possibilities are shared out among executions: `allowed` bit by bit. */
 uint32_t choose_among(const bool *allowed, uint32_t count);
 
-/* Before a store: whether the thread dies here. */
-void death_may_come(void);
-
 /* Ends the execution. */
 enum run_end { RUN_AGAIN, RUN_COMPLETE, RUN_REDUNDANT, RUN_BOUND, RUN_FAILED };
 void run_over(enum run_end end) __attribute__((noreturn));
+
+/* The current thread does nothing more. */
+void thread_ends(void) __attribute__((noreturn));
+
+/* death.c */
+void deaths_reset(void);
+
+/* Before a store: whether the thread dies here. */
+void death_may_come(void);
+
+/* The current thread made the stores from `first` to `last` in one access; or came to where no store of before can be
+ * put off any longer. */
+void stores_done(uint32_t first, uint32_t last);
+void stores_ordered(void);
 
 /* coroutine.c */
 
@@ -148,6 +167,8 @@ uint64_t memory_peek(const void *address);            /* the last value in the o
 uint64_t memory_read_in_turn(const void *address, uint32_t size, enum model_order order, const struct model_site *site,
                              const void *floor);
 const void *memory_newer(const void *store, const void *other); /* of two stores to one word; NULL is older than all */
+bool memory_can_lose(uint32_t store);                           /* nobody else has read it, nor built on it */
+void memory_lose(uint32_t store);                               /* then it was never done */
 bool memory_is_mutated(enum model_mutation mutation);           /* one that has no site */
 void memory_flush(void);                                        /* does what a mutation has put off */
 

@@ -157,15 +157,9 @@ uint32_t model_choose(uint32_t count)
     return run.alone ? 0 : choose_among(allowed, count < 64 ? count : 64);
 }
 
-void death_may_come(void)
-{
-    if (!run.alone && (run.program->mortal & 1u << run.self) != 0 && !self_thread()->dead && model_choose(2) == 1)
-        model_die();
-}
-
 /* One execution. */
 
-static void thread_ends(void)
+void thread_ends(void)
 {
     self_thread()->state = THREAD_FINISHED;
     run.self = turn_pick();
@@ -179,16 +173,6 @@ static void thread_body(uint32_t number)
         run.program->threads[number]();
     memory_flush();
     thread_ends();
-}
-
-void model_die(void)
-{
-    self_thread()->dead = true;
-    if (run.tracing)
-        trace_text(EVENT_PLATFORM, "dies here");
-    platform_thread_died();
-    thread_ends();
-    abort(); /* not reached */
 }
 
 static void start_threads(void)
@@ -228,6 +212,7 @@ static enum run_end execute(const struct model_program *program, bool tracing)
     heap_reset();
     memory_reset();
     platform_reset();
+    deaths_reset();
     coroutines_reset(thread_body);
     choices[choice_count++] = all_take_turns ? TURNS_FOR_ALL : TURNS_FOR_SOME;
     run_end = RUN_COMPLETE;

@@ -64,7 +64,9 @@ int32_t publish(uint64_t sequence, uint64_t length, uint32_t flags, int64_t time
 {
     uint8_t bytes[LENGTH_MAX];
     fill(bytes, sequence, length);
-    return mapring_publish(producers[model_self()], bytes, length, (uint32_t)sequence, flags, timeout_ns);
+    int32_t status = mapring_publish(producers[model_self()], bytes, length, (uint32_t)sequence, flags, timeout_ns);
+    model_told();
+    return status;
 }
 
 void must_publish(uint64_t sequence, uint64_t length, uint32_t flags)

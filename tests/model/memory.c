@@ -110,10 +110,10 @@ uint32_t floor_of(const struct thread *thread, const struct word *word)
     uint32_t floor = 0;
     for (uint32_t t = 0; t < run.program->thread_count; t++) {
         for (uint32_t a = word->last[t]; a != 0; a = accesses[a].previous) {
-            if (accesses[a].step <= thread->current.seen.at[t]) {
-                uint32_t position = stores[accesses[a].store].position;
-                if (position > floor)
-                    floor = position;
+            const struct store *store = &stores[accesses[a].store];
+            if (accesses[a].step <= thread->current.seen.at[t] && !store->lost) {
+                if (store->position > floor)
+                    floor = store->position;
                 break;
             }
         }
@@ -131,7 +131,7 @@ bool memory_can_read(const struct thread *thread, uint64_t watermark)
         floor = least->position;
     for (uint32_t p = word->count; p-- > floor;) {
         const struct store *store = &stores[word->order[p]];
-        if (store->serial >= watermark && !(operation->updates && store->taken))
+        if (store->serial >= watermark && !(store->taken && is_updated(store, &operation->reading)))
             return true;
     }
     return false;
@@ -196,7 +196,7 @@ struct memo *memo_of(const struct word *word, const struct model_site *site)
 }
 
 /* Chooses among the stores that the current thread may read, by default the newest first. */
-static uint32_t choose_store(struct word *word, uint32_t floor, bool updates, const struct memo *memo)
+static uint32_t choose_store(struct word *word, uint32_t floor, const struct reading *reading, const struct memo *memo)
 {
     uint64_t watermark = self_thread()->watermark;
     uint32_t count = word->count - floor;
@@ -210,7 +210,7 @@ static uint32_t choose_store(struct word *word, uint32_t floor, bool updates, co
     for (uint32_t i = 0; i < count; i++) {
         options[i] = word->order[run.program->oldest_first ? floor + i : word->count - 1 - i];
         const struct store *store = &stores[options[i]];
-        allowed[i] = store->serial >= watermark && !(updates && store->taken);
+        allowed[i] = store->serial >= watermark && !(store->taken && is_updated(store, reading));
         fresh += allowed[i] && options[i] != memo->store;
     }
     for (uint32_t i = 0; memo->repeats >= REPEATS_MAX && fresh > 0 && i < count; i++)
@@ -232,8 +232,8 @@ static void gain(const struct store *store, enum model_order order)
         view_join(&self->acquired, &store->view);
 }
 
-uint32_t read_store(struct word *word, enum model_order order, bool updates, const void *least_store, uint64_t window,
-                    const struct model_site *site)
+uint32_t read_store(struct word *word, enum model_order order, const struct reading *reading, const void *least_store,
+                    uint64_t window, const struct model_site *site)
 {
     struct thread *self = self_thread();
     struct memo *memo = memo_of(word, site);
@@ -241,10 +241,11 @@ uint32_t read_store(struct word *word, enum model_order order, bool updates, con
     uint32_t floor = floor_of(self, word);
     if (least != NULL && least->position > floor)
         floor = least->position;
-    uint32_t read = choose_store(word, floor, updates, memo);
+    uint32_t read = choose_store(word, floor, reading, memo);
     count_step();
     gain(&stores[read], order);
-    if ((run.program->observers & 1u << run.self) == 0) {
+    stores[read].seen |= stores[read].thread != run.self;
+    if (!reading->races && (run.program->observers & 1u << run.self) == 0) {
         check_race(word, &word->plain_writes, "plain write", "atomic read", site);
         word->atomic_reads.at[run.self] = self->step;
     }
@@ -283,12 +284,39 @@ void place_store(struct word *word, uint32_t position, uint32_t number, uint32_t
         stores[word->order[p]].position = p;
 
     struct store *store = &stores[number];
+    store->word = word;
+    store->thread = run.self;
     view_join(&store->view,
               order == MODEL_RELEASE || order == MODEL_ACQUIRE_RELEASE ? &self->current : &self->released);
     store->cause = self->cause;
     store->serial = run.stores++;
     if (position + 1 == word->count)
         raw_write(word->offset, size, store->value);
+}
+
+/* Death. */
+
+/* Among the stores of one access there may be what was there before, which no thread stored. */
+bool memory_can_lose(uint32_t number)
+{
+    const struct store *store = &stores[number];
+    return store->word == NULL ||
+           (!store->seen && !store->taken && accesses[store->word->last[store->thread]].store == number);
+}
+
+void memory_lose(uint32_t number)
+{
+    struct store *store = &stores[number];
+    struct word *word = store->word;
+    if (word == NULL)
+        return;
+    store->lost = true;
+    word->count--;
+    for (uint32_t p = store->position; p < word->count; p++) {
+        word->order[p] = word->order[p + 1];
+        stores[word->order[p]].position = p;
+    }
+    raw_write(word->offset, 8, stores[word->order[word->count - 1]].value);
 }
 
 /* Full fences. */

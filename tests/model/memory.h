@@ -9,14 +9,20 @@
 
 #define OPTIONS_MAX 200u
 
+struct word;
+
 struct store {
     uint64_t value;
+    struct word *word;
     struct view view; /* what an acquire gains */
     struct clocks cause;
     uint64_t serial;
     uint32_t event;
     uint32_t position; /* in the order of its word */
-    bool taken;        /* an update read it, and follows it directly */
+    uint32_t thread;
+    bool taken; /* an update read it, and follows it directly */
+    bool seen;  /* another thread read it */
+    bool lost;  /* its thread died before it was done */
 };
 
 /* What a thread did to a word, newest first. */
@@ -73,8 +79,14 @@ void check_race(const struct word *word, const struct clocks *others, const char
                 const struct model_site *site);
 
 /* Reads a store that is chosen, at least the floor. In the thread's window. */
-uint32_t read_store(struct word *word, enum model_order order, bool updates, const void *floor, uint64_t window,
-                    const struct model_site *site);
+uint32_t read_store(struct word *word, enum model_order order, const struct reading *reading, const void *floor,
+                    uint64_t window, const struct model_site *site);
+
+/* Whether who reads the store writes in the same step. */
+static inline bool is_updated(const struct store *store, const struct reading *reading)
+{
+    return reading->updates && (!reading->compares || store->value == reading->expected);
+}
 
 /* Others have read the word before, and might read what the current thread is about to store. An update asks before it
  * reads: it might be the one that comes first. */

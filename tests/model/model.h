@@ -97,6 +97,10 @@ enum model_update { MODEL_ADD, MODEL_OR, MODEL_AND, MODEL_EXCHANGE };
 uint64_t model_update(void *address, uint32_t size, enum model_update update, uint64_t operand, enum model_order order,
                       const struct model_site *site);
 
+/* Stores `desired` if it reads `expected`. If not, it is no more than a load: an acquire, where it acquires. */
+bool model_compare_and_swap(void *address, uint64_t expected, uint64_t desired, enum model_order order,
+                            const struct model_site *site);
+
 void model_fence(enum model_order order, const struct model_site *site);
 void model_fence_full(const struct model_site *site);
 
@@ -106,6 +110,14 @@ void model_fence_heavy(void);
 /* Accesses that are not atomic: a data race is a failure. */
 void model_write(void *address, const void *bytes, uint64_t length, const struct model_site *site);
 void model_read(void *bytes, const void *address, uint64_t length, const struct model_site *site);
+
+/*
+ * Reads of what others may write meanwhile, for who checks afterwards whether
+ * that happened (DESIGN P4): no race. Each word of 8 bytes is a load of its own,
+ * so old and new contents come mixed. A word is written as a whole: contents mixed within it are not tried.
+ */
+uint64_t model_load_racing(const void *address, uint32_t size, enum model_order order, const struct model_site *site);
+void model_read_racing(void *bytes, const void *address, uint64_t length, const struct model_site *site);
 
 /* The thread waits for another: until it does something else, it reads at the same places what it read there. */
 void model_pause(const struct model_site *site);
@@ -123,8 +135,15 @@ void model_act_as(uint32_t thread);
 /* One of `count` possibilities, 0 first. */
 uint32_t model_choose(uint32_t count);
 
-/* The thread stops here, and what it holds is freed. */
+/*
+ * The thread stops here, and what it holds is freed. The compiler may have put
+ * off a store until behind later ones, but not behind a release, a fence that releases, or a call of the system: so
+ * one such store may be lost that others followed.
+ */
 void model_die(void) __attribute__((noreturn));
+
+/* What the thread did is known outside: none of it can be lost any more. */
+void model_told(void);
 
 /* Waits until nobody holds this lock of lib/platform.h. */
 void model_await_lock(uint32_t number);
@@ -172,6 +191,7 @@ enum model_mutation {
     MUTATE_OMIT,        /* a store is left out */
     MUTATE_DELAY,       /* a store or update is done after the thread's next one, */
     MUTATE_LATE,        /* a load is done after the thread's next store or update */
+    MUTATE_SPLIT,       /* a compare-and-swap is a load, then a store */
     MUTATE_NO_LOOK,     /* a load that follows a full fence repeats what was read before the fence */
     MUTATE_WEAK_FENCE,  /* heavy fences are no more than acquire and release of the caller; no site */
     MUTATE_LIGHT_FENCE, /* heavy fences are full fences of the caller alone; no site */

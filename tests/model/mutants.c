@@ -30,6 +30,7 @@ static const struct {
     [MUTATE_OMIT] = {"omit", "left out"},
     [MUTATE_DELAY] = {"delay", "behind the next store"},
     [MUTATE_LATE] = {"late", "behind the next store"},
+    [MUTATE_SPLIT] = {"split", "a load, then a store"},
     [MUTATE_NO_LOOK] = {"no-look", "no second look"},
     [MUTATE_WEAK_FENCE] = {"weak-fence", "acquire and release only"},
     [MUTATE_LIGHT_FENCE] = {"light-fence", "a full fence of the caller alone"},

@@ -228,6 +228,7 @@ void platform_unlock(struct platform_segment *segment, uint32_t number)
 {
     struct operation operation = lock_operation(number);
     struct lock *lock = &locks[number];
+    stores_ordered();
     death_may_come();
     if (!run.alone)
         turn_await(&operation);
@@ -385,6 +386,7 @@ void platform_wake(struct platform_parking *parking, const shared32 *doorbell, u
     if (run.alone || memory_is_mutated(MUTATE_NO_WAKE))
         return;
     struct queue *queue = queue_of(doorbell);
+    stores_ordered();
     death_may_come();
     struct operation operation = {
         .objects = {OBJECT_THREAD + run.self, (enum object)(OBJECT_QUEUE + (queue - queues))},
