@@ -91,7 +91,11 @@ static inline void copy_from_shared(void *bytes, const void *shared, uint64_t le
     model_read(bytes, shared, length, MODEL_SITE("copy_from_shared()", MODEL_COPY, MODEL_RELAXED));
 }
 
-/* Payload that is checked afterwards. */
+/* A header that payload may be written over, and payload: for who checks afterwards. */
+#define load64_racing(shared)                                                                                          \
+    model_load_racing(model_word64(shared), 8, MODEL_ACQUIRE,                                                          \
+                      MODEL_SITE("load64_racing(" #shared ")", MODEL_LOAD, MODEL_ACQUIRE))
+
 static inline void copy_racing(void *bytes, const void *shared, uint64_t length)
 {
     model_read_racing(bytes, shared, length, MODEL_SITE("copy_racing()", MODEL_COPY, MODEL_RELAXED));

@@ -80,14 +80,17 @@ bool check_litmus(void)
 {
     static struct outcomes outcomes;
     bool right = true;
-    for (uint32_t i = 0; i < litmus_count; i++) {
+    for (uint32_t i = 0; i < litmus_count + more_litmus_count; i++) {
+        const struct litmus *litmus = i < litmus_count ? &litmus_tests[i] : &more_litmus_tests[i - litmus_count];
         /* With and without the reduction: it may leave out no outcome. */
-        collect(&litmus_tests[i], &outcomes, false);
-        right &= compare(&litmus_tests[i], &outcomes);
-        collect(&litmus_tests[i], &outcomes, true);
-        right &= compare(&litmus_tests[i], &outcomes);
+        collect(litmus, &outcomes, false);
+        right &= compare(litmus, &outcomes);
+        collect(litmus, &outcomes, true);
+        right &= compare(litmus, &outcomes);
     }
     for (uint32_t i = 0; i < litmus_fault_count; i++)
         right &= check_fault(&litmus_faults[i]);
+    for (uint32_t i = 0; i < more_litmus_fault_count; i++)
+        right &= check_fault(&more_litmus_faults[i]);
     return right;
 }

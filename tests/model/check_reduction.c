@@ -11,12 +11,13 @@
 #define WORDS_USED 2
 #define OUTCOMES 4096
 
-enum kind { LOAD, STORE, ADD, FENCE_ACQUIRE, FENCE_RELEASE, FENCE_FULL, FENCE_HEAVY, KINDS };
+enum kind { LOAD, STORE, ADD, SWAP, FENCE_ACQUIRE, FENCE_RELEASE, FENCE_FULL, FENCE_HEAVY, KINDS };
 
 struct operation_made {
     enum kind kind;
     uint32_t word;
     enum model_order order;
+    uint64_t expected; /* of a swap */
 };
 
 static struct operation_made made[MODEL_THREADS_MAX][OPERATIONS];
@@ -29,21 +30,29 @@ static uint32_t pick(uint32_t count)
     return (uint32_t)((state >> 33) % count);
 }
 
+static uint64_t stored_value(uint32_t thread, uint32_t operation)
+{
+    return 1 + thread * OPERATIONS + operation;
+}
+
 static void make_program(bool heavy)
 {
     for (uint32_t t = 0; t < MODEL_THREADS_MAX; t++)
         for (uint32_t i = 0; i < OPERATIONS; i++) {
             /* Mostly accesses. */
-            uint32_t kind = pick(10);
-            made[t][i].kind = kind < 4   ? LOAD
-                              : kind < 7 ? STORE
-                              : kind < 8 ? ADD
-                                         : (enum kind)(FENCE_ACQUIRE + pick(heavy ? 4 : 3));
+            uint32_t kind = pick(12);
+            made[t][i].kind = kind < 4    ? LOAD
+                              : kind < 7  ? STORE
+                              : kind < 8  ? ADD
+                              : kind < 10 ? SWAP
+                                          : (enum kind)(FENCE_ACQUIRE + pick(heavy ? 4 : 3));
             made[t][i].word = pick(WORDS_USED);
             made[t][i].order = pick(2) == 0               ? MODEL_RELAXED
                                : made[t][i].kind == LOAD  ? MODEL_ACQUIRE
                                : made[t][i].kind == STORE ? MODEL_RELEASE
                                                           : MODEL_ACQUIRE_RELEASE;
+            /* What was there at the start, or what somebody may have stored. */
+            made[t][i].expected = pick(2) == 0 ? 0 : stored_value(pick(2), pick(OPERATIONS));
         }
 }
 
@@ -60,10 +69,14 @@ static void run_thread(void)
             seen[self][i] = litmus_load(operation->word, operation->order, site);
             break;
         case STORE:
-            model_store(word, 8, 1 + self * OPERATIONS + i, operation->order, site);
+            model_store(word, 8, stored_value(self, i), operation->order, site);
             break;
         case ADD:
             seen[self][i] = litmus_add(operation->word, 16, operation->order, site);
+            break;
+        case SWAP:
+            seen[self][i] =
+                model_compare_and_swap(word, operation->expected, stored_value(self, i), operation->order, site);
             break;
         case FENCE_ACQUIRE:
             model_fence(MODEL_ACQUIRE, site);

@@ -2,10 +2,7 @@
 
 #include <string.h>
 
-enum { X, Y, Z };
-
 uint32_t litmus_register[REGISTERS_MAX];
-#define R litmus_register
 
 #define WORDS_OFFSET ((uint64_t)128 << 10)
 
@@ -20,19 +17,12 @@ void litmus_setup(void)
     memset(R, 0, sizeof R);
 }
 
-static const char *name_word(uint64_t offset)
+const char *litmus_name_word(uint64_t offset)
 {
     static const char *const names[] = {"x", "y", "z", "u", "v", "w"};
     uint64_t number = (offset - WORDS_OFFSET) / 64;
     return number < 6 ? names[number] : NULL;
 }
-
-#define THREAD(name) static void name(void)
-#define ALLOWED(name, condition)                                                                                       \
-    static bool name(const uint32_t *r)                                                                                \
-    {                                                                                                                  \
-        return condition;                                                                                              \
-    }
 
 /* Message passing. */
 
@@ -376,10 +366,6 @@ THREAD(seq_read_unfenced)
 }
 ALLOWED(seq_ordered, r[3] >= r[0] && (r[0] != 2 || (r[1] == 1 && r[2] == 1)) && ((r[1] == 0 && r[2] == 0) || r[3] >= 1))
 ALLOWED(seq_torn, r[3] >= r[0] && (r[0] != 2 || (r[1] == 1 && r[2] == 1)))
-
-#define LITMUS(title, count, outcome, ...)                                                                             \
-    .program = {.name = title, .thread_count = count, .setup = litmus_setup, .name_word = name_word, __VA_ARGS__},     \
-    .allowed = outcome
 
 const struct litmus litmus_tests[] = {
     {LITMUS("MP relaxed", 2, anything, .threads = {mp_write_relaxed, mp_read_relaxed}), 2, {1, 1}},

@@ -12,8 +12,7 @@ struct mutant {
     const char *text; /* how the access begins, as it is written there */
     enum model_mutation mutation;
     const char *partner;
-    const char *scenario; /* that catches it; NULL: none does, */
-    const char *reason;   /* and why it is there */
+    const char *scenario; /* that catches it */
 };
 
 extern const struct mutant mutants[];

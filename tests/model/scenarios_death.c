@@ -132,6 +132,38 @@ static bool sleeps_in_vain(void)
     return run.threads[CONSUMER].state == THREAD_PARKED && expected[CONSUMER] < committed;
 }
 
+/* A lap: the record that comes now starts in a stride that has its mark, and overwrites others that have theirs. */
+
+static void lapped_setup(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    pass_messages(PRODUCER, 0, 4, 1000);
+    pass_messages(PRODUCER, 4, 1, 8);
+    committed = 5;
+}
+
+static void overwrite_and_die(void)
+{
+    must_publish(5, 1000, 0);
+    committed = 6;
+    model_die();
+}
+
+/* From the oldest mark that is intact, everything is there. */
+static void rest_is_whole(void)
+{
+    model_act_as(CONSUMER);
+    must(open_consumer(MAPRING_FROM_OLDEST), "joining");
+    mapring_message first;
+    if (mapring_read(consumers[CONSUMER], &first, 1, 0) != 1)
+        model_fail("there is no message where the oldest was");
+    mapring_consumer_close(consumers[CONSUMER]);
+    consumers[CONSUMER] = NULL;
+    expected[CONSUMER] = first.sequence;
+    must(open_consumer(MAPRING_FROM_OLDEST), "joining again");
+    all_came();
+}
+
 /* A consumer that dies. */
 
 static void full_setup(void)
@@ -229,6 +261,18 @@ const struct model_program death_scenarios[] = {
         .threads = {end_and_die, read_along, take_over},
         .setup = setup,
         .finish = all_came,
+        .mortal = BIT(PRODUCER),
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "takeover, lapped",
+        .invariant = "A producer dies while it overwrites the oldest messages; who joins at the oldest that are left "
+                     "gets them whole.",
+        .thread_count = 3,
+        .thread_names = {"producer", "", "heir"},
+        .threads = {overwrite_and_die, NULL, take_over_only},
+        .setup = lapped_setup,
+        .finish = rest_is_whole,
         .mortal = BIT(PRODUCER),
         .name_word = name_ring_word,
     },
