@@ -40,16 +40,9 @@ struct folder_entry {
 typedef NTSTATUS(NTAPI *open_folder_function)(HANDLE *, ACCESS_MASK, OBJECT_ATTRIBUTES *);
 typedef NTSTATUS(NTAPI *query_folder_function)(HANDLE, void *, ULONG, BOOLEAN, BOOLEAN, ULONG *, ULONG *);
 
-/* A function of the native interface, or NULL. Through a type without arguments, as the compiler asks for. */
-static void (*native_function(const char *name))(void)
-{
-    HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
-    return ntdll == NULL ? NULL : (void (*)(void))GetProcAddress(ntdll, name);
-}
-
 static int32_t open_folder(HANDLE *folder)
 {
-    open_folder_function open = (open_folder_function)native_function("NtOpenDirectoryObject");
+    open_folder_function open = (open_folder_function)win32_native_function("NtOpenDirectoryObject");
     DWORD session;
     if (open == NULL || !ProcessIdToSessionId(GetCurrentProcessId(), &session))
         return MAPRING_UNSUPPORTED;
@@ -140,7 +133,7 @@ static int32_t read_folder(HANDLE folder, query_folder_function query, struct fo
 
 static int32_t read_names(struct name_list *list)
 {
-    query_folder_function query = (query_folder_function)native_function("NtQueryDirectoryObject");
+    query_folder_function query = (query_folder_function)win32_native_function("NtQueryDirectoryObject");
     HANDLE folder;
     int32_t status = query == NULL ? MAPRING_UNSUPPORTED : open_folder(&folder);
     if (status < 0)

@@ -229,7 +229,7 @@ void platform_segment_close(struct platform_segment *segment)
 {
     if (segment == NULL)
         return;
-    for (uint32_t i = 0; i <= SLOTS_MAX; i++)
+    for (uint32_t i = 0; i < PLATFORM_LOCKS; i++)
         platform_unlock(segment, i);
     if (segment->mapping != NULL)
         CloseHandle(segment->mapping);

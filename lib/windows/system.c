@@ -1,5 +1,5 @@
 /*
- * Clocks, fences across processes, random words, the process; names and errors of the system.
+ * Clocks, fences across processes, random words; names, errors and native functions of the system.
  */
 #include "win32.h"
 
@@ -80,6 +80,13 @@ void win32_ring_name(const uint64_t ring_id[2], const wchar_t *use, uint32_t num
     object_name[WIN32_NAME_SIZE - 1] = 0;
 }
 
+/* Through a type without arguments, as the compiler asks for. */
+void (*win32_native_function(const char *name))(void)
+{
+    HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
+    return ntdll == NULL ? NULL : (void (*)(void))GetProcAddress(ntdll, name);
+}
+
 uint64_t platform_clock_ns(void)
 {
     LARGE_INTEGER frequency, counter;
@@ -100,32 +107,12 @@ uint64_t platform_time_ns(void)
     return (((uint64_t)now.dwHighDateTime << 32 | now.dwLowDateTime) - unix_epoch) * 100;
 }
 
-/* Locks are handles here, which no other process keeps: they need no second opinion. */
-void platform_process_self(struct platform_process *self)
-{
-    *self = (struct platform_process){.pid = GetCurrentProcessId()};
-}
-
-bool platform_process_gone(const struct platform_process *process)
-{
-    (void)process;
-    return false;
-}
-
-void platform_boot_id(uint64_t id[2])
-{
-    /* Windows counts its starts here. */
-    DWORD count = 0, size = sizeof count;
-    RegGetValueW(HKEY_LOCAL_MACHINE,
-                 L"SYSTEM\\CurrentControlSet\\Control\\Session Manager\\Memory Management\\PrefetchParameters",
-                 L"BootId", RRF_RT_REG_DWORD, NULL, &count, &size);
-    id[0] = count;
-    id[1] = 0;
-}
+#define SLEEP_MAX_MS 60000u
 
 void platform_sleep(uint64_t ns)
 {
-    Sleep((DWORD)(ns / 1000000u) + 1);
+    uint64_t ms = ns / 1000000u;
+    Sleep(ms == 0 ? 1 : ms < SLEEP_MAX_MS ? (DWORD)ms : SLEEP_MAX_MS);
 }
 
 /* FlushProcessWriteBuffers() reaches the threads of this process alone. */

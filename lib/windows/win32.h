@@ -38,4 +38,7 @@ int32_t win32_segment_name(const char *name, wchar_t object_name[WIN32_NAME_SIZE
 void win32_ring_name(const uint64_t ring_id[2], const wchar_t *use, uint32_t number,
                      wchar_t object_name[WIN32_NAME_SIZE]);
 
+/* A function of the native interface (ntdll), or NULL. */
+void (*win32_native_function(const char *name))(void);
+
 #endif

@@ -33,9 +33,10 @@ static void two_handles_exclude_each_other(void)
     CHECK_IS(platform_lock_held(observer, 0), 1);
     CHECK_IS(platform_lock(two, 0), 0);
     CHECK_IS(platform_lock(two, 1), 1);
-    CHECK_IS(platform_lock(two, SLOTS_MAX), 1);
-    CHECK_IS(platform_lock_held(one, SLOTS_MAX), 1);
-    CHECK_IS(platform_lock(one, SLOTS_MAX + 1), MAPRING_INVALID_ARGUMENT);
+    CHECK_IS(platform_lock(two, PLATFORM_LOCKS - 1), 1);
+    CHECK_IS(platform_lock_held(one, PLATFORM_LOCKS - 1), 1);
+    CHECK_IS(platform_lock(one, PLATFORM_LOCKS), MAPRING_INVALID_ARGUMENT);
+    CHECK_IS(platform_lock_held(one, PLATFORM_LOCKS), MAPRING_INVALID_ARGUMENT);
 
     platform_unlock(two, 0);
     CHECK_IS(platform_lock(two, 0), 0);
@@ -46,7 +47,7 @@ static void two_handles_exclude_each_other(void)
     platform_segment_close(two);
     CHECK_IS(platform_lock_held(one, 0), 0);
     CHECK_IS(platform_lock_held(one, 1), 0);
-    CHECK_IS(platform_lock_held(one, SLOTS_MAX), 0);
+    CHECK_IS(platform_lock_held(one, PLATFORM_LOCKS - 1), 0);
     CHECK_IS(platform_lock(one, 0), 1);
     platform_segment_close(observer);
     platform_segment_close(one);
