@@ -60,6 +60,8 @@
 #define wait_for_readers mapring_private_wait_for_readers
 #define wait_once mapring_private_wait_once
 #define walk_to_newest mapring_private_walk_to_newest
+#define win32_access_of_mode mapring_private_win32_access_of_mode
+#define win32_is_own mapring_private_win32_is_own
 #define win32_native_function mapring_private_win32_native_function
 #define win32_ring_name mapring_private_win32_ring_name
 #define win32_segment_name mapring_private_win32_segment_name

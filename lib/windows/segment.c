@@ -84,8 +84,12 @@ static int32_t measure(struct platform_segment *segment)
 /* A new section, of the file if there is one. `size` 0: that of the file; `name` NULL: none. */
 static int32_t create_section(struct platform_segment *segment, DWORD protection, uint64_t size, const wchar_t *name)
 {
+    struct win32_access access;
+    int32_t status = win32_access_of_mode(WIN32_OWNER_ALONE, &access);
+    if (status < 0)
+        return status;
     HANDLE file = segment->file != NULL ? segment->file : INVALID_HANDLE_VALUE;
-    segment->mapping = CreateFileMappingW(file, NULL, protection, (DWORD)(size >> 32), (DWORD)size, name);
+    segment->mapping = CreateFileMappingW(file, &access.attributes, protection, (DWORD)(size >> 32), (DWORD)size, name);
     DWORD error = GetLastError();
     if (segment->mapping == NULL)
         return win32_status(error);
@@ -152,7 +156,11 @@ int32_t platform_segment_publish(struct platform_segment *segment)
         return MAPRING_OK;
     }
     /* Of a file that was opened: a second section, which shows the same pages, has the name. */
-    segment->named = CreateFileMappingW(segment->file, NULL, PAGE_READWRITE, 0, 0, segment->name);
+    struct win32_access access;
+    int32_t status = win32_access_of_mode(WIN32_OWNER_ALONE, &access);
+    if (status < 0)
+        return status;
+    segment->named = CreateFileMappingW(segment->file, &access.attributes, PAGE_READWRITE, 0, 0, segment->name);
     DWORD error = GetLastError();
     if (segment->named == NULL)
         return win32_status(error);

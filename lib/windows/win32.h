@@ -30,6 +30,40 @@ struct platform_segment {
 /* The status for what GetLastError() returned. */
 int32_t win32_status(DWORD error);
 
+/* Who may use an object (access.c). */
+
+/* A SID with what leads to it. */
+union win32_sid {
+    TOKEN_USER user;
+    TOKEN_OWNER owner;
+    TOKEN_PRIMARY_GROUP group;
+    SID sid;
+    uint8_t bytes[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+};
+
+/* Points into itself: not to be copied. */
+struct win32_access {
+    SECURITY_ATTRIBUTES attributes;
+    SECURITY_DESCRIPTOR descriptor;
+    union win32_sid user;
+    union win32_sid group;
+    union win32_sid others;
+    union {
+        ACL acl;
+        uint8_t bytes[sizeof(ACL) + 3 * (sizeof(ACCESS_ALLOWED_ACE) + SECURITY_MAX_SID_SIZE)];
+    } list;
+};
+
+#define WIN32_OWNER_ALONE 0600u
+
+/* The owner is the user; of the mode the read and write bits of owner, group and others count. */
+int32_t win32_access_of_mode(uint32_t mode, struct win32_access *access);
+
+/* Whether an object, opened with READ_CONTROL, belongs to this user. */
+bool win32_is_own(HANDLE object);
+
+/* Names. */
+
 /* A segment: a name of this session. MAPRING_INVALID_NAME if it is no valid UTF-8 or too long. */
 int32_t win32_segment_name(const char *name, wchar_t object_name[WIN32_NAME_SIZE]);
 

@@ -11,6 +11,8 @@
 #include "harness.h"
 #include "segments.h"
 
+#include <sddl.h>
+
 #define MEBIBYTE ((uint64_t)1 << 20)
 
 static HANDLE make_event(const char *name)
@@ -112,6 +114,64 @@ static void observers_only_read(void)
     platform_unmap(seen, 4096);
     platform_segment_close(observer);
     platform_segment_close(creator);
+}
+
+/* In words, as the system writes down who may do what. The caller frees it with LocalFree(). */
+static char *rights_of(const char *name)
+{
+    char object_name[NAME_SIZE + 8], *text = NULL;
+    snprintf(object_name, sizeof object_name, "Local\\%s", name);
+    HANDLE section = OpenFileMappingA(FILE_MAP_READ | READ_CONTROL, FALSE, object_name);
+    union {
+        SECURITY_DESCRIPTOR descriptor;
+        uint8_t bytes[1024];
+    } told;
+    DWORD size;
+    const SECURITY_INFORMATION what = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
+    if (CHECK(section != NULL) && CHECK(GetKernelObjectSecurity(section, what, &told.descriptor, sizeof told, &size)))
+        CHECK(
+            ConvertSecurityDescriptorToStringSecurityDescriptorA(&told.descriptor, SDDL_REVISION_1, what, &text, NULL));
+    if (section != NULL)
+        CloseHandle(section);
+    return text;
+}
+
+static char *own_sid(void)
+{
+    HANDLE token;
+    union {
+        TOKEN_USER user;
+        uint8_t bytes[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+    } told;
+    DWORD size;
+    char *text = NULL;
+    if (CHECK(OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) &&
+        CHECK(GetTokenInformation(token, TokenUser, &told, sizeof told, &size)))
+        CHECK(ConvertSidToStringSidA(told.user.User.Sid, &text));
+    CloseHandle(token);
+    return text;
+}
+
+static void the_owner_alone_has_access(void)
+{
+    char name[NAME_SIZE];
+    unique_name(name, "owned");
+    struct platform_segment *segment = create_ring_segment(name, NULL);
+    if (segment == NULL)
+        return;
+    char *rights = rights_of(name), *user = own_sid();
+    if (rights != NULL && user != NULL) {
+        char wanted[512];
+        snprintf(wanted, sizeof wanted, "O:%sD:P(A;;", user);
+        CHECK(strncmp(rights, wanted, strlen(wanted)) == 0);
+        /* One entry, which is the user's. */
+        CHECK(strchr(rights, '(') == strrchr(rights, '('));
+        snprintf(wanted, sizeof wanted, ";;;%s)", user);
+        CHECK(strlen(rights) > strlen(wanted) && strcmp(rights + strlen(rights) - strlen(wanted), wanted) == 0);
+    }
+    LocalFree(rights);
+    LocalFree(user);
+    platform_segment_close(segment);
 }
 
 static void names_are_utf8_and_case_sensitive(void)
@@ -506,6 +566,7 @@ int main(int argc, char **argv)
         return tell_boot();
     run_test("memory is shared and zeroed", memory_is_shared_and_zeroed);
     run_test("observers only read", observers_only_read);
+    run_test("the owner alone has access", the_owner_alone_has_access);
     run_test("names are UTF-8 and case-sensitive", names_are_utf8_and_case_sensitive);
     run_test("names of other kinds are told apart", names_of_other_kinds_are_told_apart);
     run_test("sections of strangers do no harm", sections_of_strangers_do_no_harm);

@@ -53,7 +53,9 @@ mkdir -p "$WINEPREFIX"
 (
     flock 9
     if "$wineserver" -p60 9>&-; then
-        "$wine" wineboot --init 9>&-
+        # Any program starts Windows first. (Started as a program, wineboot does so twice, and the second lot of services
+        # now and then waits minutes for the first.)
+        "$wine" cmd /c exit 9>&-
     fi
 ) 9>"$WINEPREFIX/lock" </dev/null >/dev/null 2>&1 || true
 
