@@ -2,9 +2,7 @@
 
 #include <string.h>
 
-#include "atomic.h"
 #include "payload.h"
-#include "work.h"
 
 /* Where a line lies decides which way it goes between the processors: bursts take turns on lines of many pages, as the
  * records of a ring do. */
@@ -30,15 +28,13 @@ struct stream_buffer {
 
 static struct line_pair *pairs;
 static struct stream_buffer *buffer;
-static uint64_t capacity;
 static uint64_t driver_turn, partner_turn; /* bursts so far; the same on both sides */
 
-void bare_prepare(uint64_t buffer_capacity)
+void bare_prepare(uint64_t capacity)
 {
-    capacity = buffer_capacity;
-    pairs = pair_memory(LINE_PAIRS * sizeof *pairs);
+    pairs = shared_memory((LINE_PAIRS + 1) * sizeof *pairs);
     memset(pairs, 0, LINE_PAIRS * sizeof *pairs);
-    buffer = pair_memory(sizeof *buffer + capacity);
+    buffer = shared_memory(sizeof *buffer + capacity);
 }
 
 /* The pair's words go on counting from burst to burst, so that none has to be reset. */
@@ -101,6 +97,36 @@ void bare_pingpong_partner(const struct job *job)
         burst_partner();
 }
 
+double bare_pingpong_timed_driver(const struct job *job)
+{
+    struct histogram *histogram = crew_histogram();
+    struct line_pair *pair = &pairs[LINE_PAIRS];
+    uint64_t first = load64_relaxed(&pair->there); /* as often as there were answers, when no job runs */
+    uint64_t before = now_ns();
+    for (uint64_t i = first + 1; i <= first + job->count; i++) {
+        store64_release(&pair->there, i);        /* with the partner's load */
+        while (load64_acquire(&pair->back) != i) /* with the partner's store */
+            if (stopping())
+                return 0;
+        uint64_t now = now_ns();
+        histogram_record(histogram, now - before);
+        before = now;
+    }
+    return histogram_quantile(histogram, 0.5);
+}
+
+void bare_pingpong_timed_partner(const struct job *job)
+{
+    struct line_pair *pair = &pairs[LINE_PAIRS];
+    uint64_t first = load64_relaxed(&pair->back); /* which only this side changes, below */
+    for (uint64_t i = first + 1; i <= first + job->count; i++) {
+        while (load64_acquire(&pair->there) != i) /* with the driver's store */
+            if (stopping())
+                return;
+        store64_release(&pair->back, i); /* with the driver's load */
+    }
+}
+
 /* Both sides go on where the last job ended, at a place where no chunk reaches beyond the end. */
 static uint64_t first_position(const struct job *job)
 {
@@ -111,7 +137,7 @@ double bare_stream_driver(const struct job *job)
 {
     struct payload payload;
     payload_prepare(&payload, job->size);
-    uint64_t written = first_position(job), taken = written;
+    uint64_t written = first_position(job), taken = written, capacity = job->capacity;
     uint64_t begin = now_ns();
     for (uint64_t i = 0; i < job->count; i++) {
         while (written + job->size - taken > capacity) {
@@ -125,7 +151,7 @@ double bare_stream_driver(const struct job *job)
         written += job->size;
         store64_release(&buffer->written, written); /* with the reader's load */
     }
-    return (double)(pair_await_done() - begin) / (double)job->count;
+    return (double)(crew_await_done() - begin) / (double)job->count;
 }
 
 void bare_stream_partner(const struct job *job)
@@ -133,9 +159,9 @@ void bare_stream_partner(const struct job *job)
     struct payload payload;
     payload_prepare(&payload, job->size);
     uint64_t taken = first_position(job), written = taken;
-    uint64_t end = taken + job->count * job->size;
+    uint64_t end = taken + job->count * job->size, capacity = job->capacity;
     for (uint64_t i = 0; i < job->count; i++) {
-        uint64_t wanted = taken + job->size + job->distance < end ? taken + job->size + job->distance : end;
+        uint64_t wanted = taken + job->size + job->lag < end ? taken + job->size + job->lag : end;
         while (written < wanted) {
             if (stopping())
                 return;
@@ -147,10 +173,10 @@ void bare_stream_partner(const struct job *job)
         taken += job->size;
         store64_release(&buffer->taken, taken); /* with the writer's load */
     }
-    pair_done(now_ns());
+    crew_done(now_ns());
 }
 
-struct bare_buffer bare_buffer(void)
+struct bare_buffer bare_buffer(uint64_t capacity)
 {
     return (struct bare_buffer){.data = buffer->data, .capacity = capacity};
 }
@@ -161,26 +187,4 @@ void bare_copy(struct bare_buffer *bare, const void *bytes, uint64_t length)
         bare->offset = 0;
     memcpy(bare->data + bare->offset, bytes, length);
     bare->offset += length;
-}
-
-static void compare_chunk(struct plan *plan, const struct options *options, uint64_t chunk)
-{
-    static const char *const names[] = {"at once", "1/8 behind", "1/2 behind"};
-    struct comparison *comparison = plan_compare(plan, "streamed copy, reader close and behind", UNIT_RATE, chunk);
-    for (unsigned i = 0; i < 3; i++) {
-        struct job job = {.driver = bare_stream_driver, .partner = bare_stream_partner, .size = chunk};
-        job.distance = i == 0 ? 0 : i == 1 ? options->capacity / 8 : options->capacity / 2;
-        comparison_add(comparison, names[i], job);
-    }
-}
-
-void limits_plan(struct plan *plan, const struct options *options)
-{
-    static const uint64_t chunks[] = {1024, 4096, 16384, 65536};
-    struct comparison *lines = plan_compare(plan, "round trip of a cache line", UNIT_TIME, 8);
-    comparison_add(lines, "two cache lines",
-                   (struct job){.driver = bare_pingpong_driver, .partner = bare_pingpong_partner, .size = 8});
-    for (unsigned i = 0; i < sizeof chunks / sizeof *chunks; i++)
-        if (chunks[i] * 4 <= options->capacity)
-            compare_chunk(plan, options, chunks[i]);
 }

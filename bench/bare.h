@@ -4,9 +4,9 @@
 #ifndef MAPRING_BENCH_BARE_H
 #define MAPRING_BENCH_BARE_H
 
-#include "pair.h"
+#include "crew.h"
 
-/* Makes the shared memory; before pair_start(). */
+/* Makes the shared memory, for capacities up to this one; by the conductor. */
 void bare_prepare(uint64_t capacity);
 
 /* The round trip of a cache line, in nanoseconds: the median of short bursts, so that an interrupt does not show. */
@@ -17,9 +17,13 @@ void bare_probe_partner(void);
 double bare_pingpong_driver(const struct job *job);
 void bare_pingpong_partner(const struct job *job);
 
+/* The same, each round trip timed and recorded; gives the median. */
+double bare_pingpong_timed_driver(const struct job *job);
+void bare_pingpong_timed_partner(const struct job *job);
+
 /*
  * Streamed copy: the writer copies chunks of job.size bytes into a buffer of the capacity,
- * the reader reads every byte, job.distance behind; each tells the other once per chunk.
+ * the reader reads every byte, job.lag behind; each tells the other once per chunk.
  */
 double bare_stream_driver(const struct job *job);
 void bare_stream_partner(const struct job *job);
@@ -31,7 +35,7 @@ struct bare_buffer {
     uint64_t offset;
 };
 
-struct bare_buffer bare_buffer(void);
+struct bare_buffer bare_buffer(uint64_t capacity);
 void bare_copy(struct bare_buffer *bare, const void *bytes, uint64_t length);
 
 #endif

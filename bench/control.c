@@ -4,6 +4,7 @@
 
 #include "atomic.h"
 #include "payload.h"
+#include "stream.h"
 
 #define HEADER 8u
 #define PADDING ((uint64_t)1 << 63) /* in a header: not a message, the end of the data is unused */
@@ -30,12 +31,10 @@ struct control_message {
 };
 
 static struct control_ring *ring;
-static uint64_t ring_capacity;
 
 void control_prepare(uint64_t capacity)
 {
-    ring_capacity = capacity;
-    ring = pair_memory(sizeof *ring + capacity);
+    ring = shared_memory(sizeof *ring + capacity);
 }
 
 static uint64_t record_size(uint64_t length)
@@ -110,7 +109,7 @@ double control_driver(const struct job *job)
     struct payload payload;
     payload_prepare(&payload, job->size);
     uint64_t position = load64_relaxed(&ring->head);
-    struct control_end end = {.ring = ring, .capacity = ring_capacity, .position = position, .other = position};
+    struct control_end end = {.ring = ring, .capacity = job->capacity, .position = position, .other = position};
     uint64_t begin = now_ns();
     for (uint64_t i = 0; i < job->count; i++) {
         while (!control_publish(&end, payload_source(&payload, i), job->size)) {
@@ -120,7 +119,7 @@ double control_driver(const struct job *job)
         }
         payload_sent(&payload, i);
     }
-    return (double)(pair_await_done() - begin) / (double)job->count;
+    return (double)(crew_await_done() - begin) / (double)job->count;
 }
 
 void control_partner(const struct job *job)
@@ -129,9 +128,9 @@ void control_partner(const struct job *job)
     payload_prepare(&payload, job->size);
     uint64_t position = load64_relaxed(&ring->tail);
     struct control_end end = {
-        .ring = ring, .capacity = ring_capacity, .position = position, .other = position, .told = position};
+        .ring = ring, .capacity = job->capacity, .position = position, .other = position, .told = position};
     struct control_message messages[READ_BATCH];
-    unsigned batch = read_batch(ring_capacity, job->size);
+    unsigned batch = read_batch(job->capacity, job->size);
     for (uint64_t received = 0; received < job->count;) {
         unsigned count = control_read(&end, messages, batch);
         if (count == 0) {
@@ -145,5 +144,5 @@ void control_partner(const struct job *job)
                 fail("control ring: a wrong byte in message %llu", (unsigned long long)received);
         control_release(&end);
     }
-    pair_done(now_ns());
+    crew_done(now_ns());
 }

@@ -10,8 +10,9 @@
 #ifndef MAPRING_BENCH_CONTROL_H
 #define MAPRING_BENCH_CONTROL_H
 
-#include "pair.h"
+#include "crew.h"
 
+/* For capacities up to this one; by the conductor. */
 void control_prepare(uint64_t capacity);
 
 /* Throughput: job.count messages of job.size bytes; the reader checks every byte. */

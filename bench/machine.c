@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -72,6 +73,31 @@ static void describe_huge_pages(struct machine *machine)
         snprintf(machine->huge_pages, sizeof machine->huge_pages, "%.*s", (int)(close - open - 1), open + 1);
 }
 
+/* What the kernel does against faults of the processor, where it does something. */
+static void describe_mitigations(struct machine *machine)
+{
+    static const char folder[] = "/sys/devices/system/cpu/vulnerabilities";
+    size_t used = 0;
+    DIR *entries = opendir(folder);
+    if (entries == NULL)
+        return;
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        char path[512], line[256];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        first_line(path, line, sizeof line);
+        if (strncmp(line, "Mitigation", 10) != 0)
+            continue;
+        int written = snprintf(machine->mitigations + used, sizeof machine->mitigations - used, "%s%s",
+                               used > 0 ? ", " : "", entry->d_name);
+        if (written < 0 || used + (size_t)written >= sizeof machine->mitigations)
+            break;
+        used += (size_t)written;
+    }
+    closedir(entries);
+}
+
 void machine_describe(struct machine *machine)
 {
     *machine = (struct machine){.cores = (int)sysconf(_SC_NPROCESSORS_ONLN)};
@@ -81,6 +107,7 @@ void machine_describe(struct machine *machine)
     describe_processor(machine);
     describe_caches(machine);
     describe_huge_pages(machine);
+    describe_mitigations(machine);
     first_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", machine->clock,
                sizeof machine->clock);
 }

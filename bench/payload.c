@@ -1,13 +1,19 @@
 #include "payload.h"
 
+#include <stdlib.h>
+
+#include "bench.h"
+
 /* Enough sources to keep the number away from the copy, few enough to stay in the first cache. */
 #define PAYLOAD_WARM_BYTES 8192u
 
-static _Alignas(128) uint64_t storage[PAYLOAD_MAX / 8];
+static _Thread_local uint64_t *storage;
 
 void payload_prepare(struct payload *payload, uint64_t size)
 {
     uint64_t count = 1;
+    if (storage == NULL && (storage = aligned_alloc(4096, PAYLOAD_MAX)) == NULL)
+        fail("no memory for messages");
     while (count < PAYLOAD_SOURCES && 2 * count * size <= PAYLOAD_WARM_BYTES)
         count *= 2;
     payload->words = size / 8;

@@ -21,7 +21,7 @@ struct payload {
     uint64_t *sources;
 };
 
-/* Gets the messages of this size ready, numbered from 0. There is one payload in a process. */
+/* Gets the messages of this size ready, numbered from 0. There is one payload in a thread. */
 void payload_prepare(struct payload *payload, uint64_t size);
 
 static inline uint64_t payload_seed(uint64_t source)

@@ -1,3 +1,5 @@
+#include "pingpong.h"
+
 #include "bare.h"
 #include "payload.h"
 #include "rings.h"
@@ -23,7 +25,7 @@ static bool await(const struct payload *payload, uint64_t sequence)
     return true;
 }
 
-static double driver(const struct job *job)
+double pingpong_driver(const struct job *job)
 {
     struct payload payload;
     payload_prepare(&payload, job->size);
@@ -36,7 +38,24 @@ static double driver(const struct job *job)
     return (double)(now_ns() - begin) / (double)job->count;
 }
 
-static void partner(const struct job *job)
+double pingpong_timed_driver(const struct job *job)
+{
+    struct payload payload;
+    struct histogram *histogram = crew_histogram();
+    payload_prepare(&payload, job->size);
+    uint64_t before = now_ns();
+    for (uint64_t i = 0; i < job->count; i++) {
+        send(&payload, i);
+        if (!await(&payload, i))
+            return 0;
+        uint64_t now = now_ns();
+        histogram_record(histogram, now - before);
+        before = now;
+    }
+    return histogram_quantile(histogram, 0.5);
+}
+
+void pingpong_partner(const struct job *job)
 {
     struct payload payload;
     payload_prepare(&payload, job->size);
@@ -50,11 +69,13 @@ void pingpong_plan(struct plan *plan, const struct options *options)
     const uint64_t *chosen = options->size_count > 0 ? options->sizes : sizes;
     unsigned count = options->size_count > 0 ? options->size_count : sizeof sizes / sizeof *sizes;
     for (unsigned i = 0; i < count; i++) {
-        struct comparison *comparison = plan_compare(plan, "ping-pong round trip", UNIT_TIME, chosen[i]);
-        comparison_add(comparison, "two cache lines",
-                       (struct job){.driver = bare_pingpong_driver, .partner = bare_pingpong_partner, .size = 8});
-        struct subject *subject = comparison_add(comparison, "mapring",
-                                                 (struct job){.driver = driver, .partner = partner, .size = chosen[i]});
+        struct comparison *comparison =
+            plan_compare(plan, "ping-pong round trip", UNIT_TIME, chosen[i], options->capacity);
+        comparison_add(comparison, "two cache lines", plan_pair(options),
+                       (struct job){.driver = bare_pingpong_driver, .partner = bare_pingpong_partner, .size = 8})
+            ->is_limit = true;
+        struct subject *subject = comparison_add(comparison, "mapring", plan_pair(options),
+                                                 (struct job){.driver = pingpong_driver, .partner = pingpong_partner});
         if (chosen[i] == 8)
             subject->at_most = 1.25;
     }

@@ -10,7 +10,7 @@ static double bare(const struct job *job)
 {
     struct payload payload;
     payload_prepare(&payload, job->size);
-    struct bare_buffer ring = bare_buffer();
+    struct bare_buffer ring = bare_buffer(job->capacity);
     uint64_t begin = now_ns();
     for (uint64_t i = 0; i < job->count; i++)
         bare_copy(&ring, payload.sources, job->size);
@@ -42,14 +42,15 @@ static double batched(const struct job *job)
     return (double)(now_ns() - begin) / (double)published;
 }
 
-static void compare_size(struct plan *plan, uint64_t size)
+static void compare_size(struct plan *plan, const struct options *options, uint64_t size)
 {
-    struct comparison *comparison = plan_compare(plan, "publish, no consumer", UNIT_TIME, size);
-    comparison_add(comparison, "bare copy", (struct job){.driver = bare, .size = size});
-    struct subject *subject = comparison_add(comparison, "publish", (struct job){.driver = single, .size = size});
+    struct comparison *comparison = plan_compare(plan, "publish, no consumer", UNIT_TIME, size, options->capacity);
+    struct crew *crew = plan_pair(options);
+    comparison_add(comparison, "bare copy", crew, (struct job){.driver = bare})->is_limit = true;
+    struct subject *subject = comparison_add(comparison, "publish", crew, (struct job){.driver = single});
     if (size <= SIZE_MAX_DEFAULT)
         subject->at_most = 1.5;
-    comparison_add(comparison, "publish, 16 at once", (struct job){.driver = batched, .size = size});
+    comparison_add(comparison, "publish, 16 at once", crew, (struct job){.driver = batched});
 }
 
 void publish_plan(struct plan *plan, const struct options *options)
@@ -57,7 +58,7 @@ void publish_plan(struct plan *plan, const struct options *options)
     static const uint64_t sizes[] = {8, 64, 256, 1024, SIZE_MAX_DEFAULT};
     if (options->size_count == 0)
         for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
-            compare_size(plan, sizes[i]);
+            compare_size(plan, options, sizes[i]);
     for (unsigned i = 0; i < options->size_count; i++)
-        compare_size(plan, options->sizes[i]);
+        compare_size(plan, options, options->sizes[i]);
 }

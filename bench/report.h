@@ -21,4 +21,27 @@ struct report {
 void report_text(const struct report *report);
 void report_json(const struct report *report);
 
+/* Says on standard error why it cannot write, and gives false. */
+bool report_hdr(const struct report *report, const char *folder);
+
+/* What the reports share. */
+
+const char *size_text(uint64_t bytes, char text[32]);
+
+/* "1.5 us" and the like. */
+const char *time_text(double ns, char text[32]);
+
+bool has_target(const struct subject *subject);
+bool reached(const struct subject *subject, double ratio);
+
+/* The shares that are reported of every histogram, and their names. */
+#define PERCENTILES 6u
+extern const double percentiles[PERCENTILES];
+extern const char *const percentile_names[PERCENTILES];
+
+/* One letter for each feature, '-' for those that it has not. */
+#define FEATURE_LETTERS 6
+void features_text(unsigned features, char text[FEATURE_LETTERS]);
+extern const char features_legend[];
+
 #endif

@@ -1,104 +1,150 @@
 #include "rings.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #define SLOTS_MANY 1024u
 #define SLOTS_FEW 64u
+#define APPEARS_NS 10000000000
 
-struct rings rings;
+_Thread_local struct rings rings;
 
-static char names[3][64];
-static uint64_t ring_capacity;
+static pid_t conductor;
 
 void refused(int32_t status, const char *call)
 {
     fail("%s: %s: %s", call, mapring_status_name(status), mapring_status_text(status));
 }
 
-static mapring_producer *produce(const char *name)
+int32_t check_able(int32_t status, const char *call)
 {
-    mapring_producer_options options = {
-        .struct_size = sizeof options, .mode = MAPRING_CREATE_NEW, .capacity = ring_capacity};
+    if (status < 0)
+        unable("%s: %s: %s", call, mapring_status_name(status), mapring_status_text(status));
+    return status;
+}
+
+void rings_name(char name[RING_NAME_BYTES], const struct crew *crew, const char *purpose)
+{
+    snprintf(name, RING_NAME_BYTES, "mapring-bench-%d-%u-%s", (int)conductor, crew->number, purpose);
+}
+
+static mapring_producer *produce(const struct crew *crew, const char *purpose, uint32_t consumers)
+{
+    char name[RING_NAME_BYTES];
+    rings_name(name, crew, purpose);
+    mapring_producer_options options = {.struct_size = sizeof options,
+                                        .mode = MAPRING_CREATE_NEW,
+                                        .capacity = crew->capacity,
+                                        .max_consumers = consumers};
     mapring_producer *producer;
-    check(mapring_producer_open(name, &options, &producer), "mapring_producer_open");
+    check_able(mapring_producer_open(name, &options, &producer), "mapring_producer_open");
     return producer;
 }
 
-static mapring_consumer *consume(const char *name)
+static mapring_consumer *consume(const struct crew *crew, const char *purpose)
 {
-    mapring_consumer_options options = {.struct_size = sizeof options, .start = MAPRING_FROM_OLDEST};
+    char name[RING_NAME_BYTES];
+    rings_name(name, crew, purpose);
+    mapring_consumer_options options = {
+        .struct_size = sizeof options, .start = MAPRING_FROM_OLDEST, .timeout_ns = APPEARS_NS};
     mapring_consumer *consumer;
-    check(mapring_consumer_open(name, &options, &consumer), "mapring_consumer_open");
+    check_able(mapring_consumer_open(name, &options, &consumer), "mapring_consumer_open");
     return consumer;
 }
 
-static void partner_open(void)
+static void open_pair(const struct crew *crew, unsigned member)
 {
-    rings.got = consume(names[1]);
-    rings.sent = produce(names[2]);
+    if (member == 0)
+        rings.idle = produce(crew, "idle", 0);
+    if (crew->members == 1)
+        return;
+    rings.sent = produce(crew, member == 0 ? "away" : "back", 0);
+    rings.got = consume(crew, member == 0 ? "back" : "away");
 }
 
-static void close_own(void)
+static void open_fan(const struct crew *crew, unsigned member)
 {
+    if (member == 0)
+        rings.sent = produce(crew, "away", crew->members - 1 > SLOTS_FEW ? crew->members - 1 : 0);
+    else
+        rings.got = consume(crew, "away");
+}
+
+static void close_own(const struct crew *crew, unsigned member)
+{
+    (void)crew, (void)member;
     mapring_producer_close(rings.idle);
     mapring_producer_close(rings.sent);
     mapring_consumer_close(rings.got);
     rings = (struct rings){0};
 }
 
-void rings_prepare(const struct options *options)
+static const char *remember_conductor(struct crew *crew)
 {
-    static const char *const purposes[3] = {"idle", "away", "back"};
-    for (unsigned i = 0; i < 3; i++)
-        snprintf(names[i], sizeof names[i], "mapring-bench-%d-%s", (int)getpid(), purposes[i]);
-    ring_capacity = options->capacity;
+    (void)crew;
+    conductor = getpid();
+    return NULL;
 }
 
-void rings_open(const struct options *options)
+/* Whoever looks at a ring whose holders are all dead clears it away. */
+void rings_sweep(struct crew *crew)
 {
-    rings.idle = produce(names[0]);
-    if (options->alone)
-        return;
-    rings.sent = produce(names[1]);
-    pair_call(partner_open);
-    if (!stopping())
-        rings.got = consume(names[2]);
+    static char names[1 << 16];
+    char prefix[RING_NAME_BYTES];
+    uint64_t needed;
+    rings_name(prefix, crew, "");
+    int32_t count = mapring_list(names, sizeof names, &needed);
+    for (const char *name = names; count > 0; count--, name += strlen(name) + 1) {
+        mapring_consumer *consumer;
+        mapring_consumer_options options = {.struct_size = sizeof options};
+        if (strncmp(name, prefix, strlen(prefix)) == 0 && mapring_consumer_open(name, &options, &consumer) >= 0)
+            mapring_consumer_close(consumer);
+    }
 }
 
-uint64_t rings_capacity(void)
+struct crew rings_pair(uint64_t capacity)
 {
-    return ring_capacity;
+    return (struct crew){.members = 2,
+                         .capacity = capacity,
+                         .prepare = remember_conductor,
+                         .open = open_pair,
+                         .close = close_own,
+                         .clear = rings_sweep};
 }
 
-void rings_close(void)
+struct crew rings_fan(uint64_t capacity, unsigned consumers)
 {
-    pair_call(close_own);
-    pair_stop();
-    close_own();
+    struct crew crew = rings_pair(capacity);
+    crew.members = 1 + consumers;
+    crew.open = open_fan;
+    return crew;
 }
 
-static uint64_t memory_with(const struct options *options, uint32_t slots)
+static int32_t memory_with(uint64_t capacity, uint32_t slots, uint64_t *memory)
 {
-    char name[64];
+    char name[RING_NAME_BYTES];
     snprintf(name, sizeof name, "mapring-bench-%d-memory", (int)getpid());
     mapring_producer_options asked = {
-        .struct_size = sizeof asked, .mode = MAPRING_CREATE_NEW, .capacity = options->capacity, .max_consumers = slots};
+        .struct_size = sizeof asked, .mode = MAPRING_CREATE_NEW, .capacity = capacity, .max_consumers = slots};
     mapring_producer *producer;
-    check(mapring_producer_open(name, &asked, &producer), "mapring_producer_open");
+    int32_t status = mapring_producer_open(name, &asked, &producer);
+    if (status < 0)
+        return status;
     mapring_ring_info info = {.struct_size = sizeof info};
-    int32_t status = mapring_stat(name, NULL, &info, NULL, 0);
+    status = mapring_stat(name, NULL, &info, NULL, 0);
     mapring_producer_close(producer);
-    check(status, "mapring_stat");
-    return info.memory;
+    *memory = info.memory;
+    return status;
 }
 
-struct ring_memory rings_memory(const struct options *options)
+struct ring_memory rings_memory(uint64_t capacity)
 {
-    uint64_t few = memory_with(options, SLOTS_FEW), many = memory_with(options, SLOTS_MANY);
-    return (struct ring_memory){
-        .capacity = options->capacity,
-        .slots = SLOTS_FEW,
-        .memory = few,
-        .per_slot = (double)(many - few) / (SLOTS_MANY - SLOTS_FEW),
-    };
+    struct ring_memory memory = {.capacity = capacity, .slots = SLOTS_FEW};
+    uint64_t many;
+    memory.status = memory_with(capacity, SLOTS_FEW, &memory.memory);
+    if (memory.status >= 0)
+        memory.status = memory_with(capacity, SLOTS_MANY, &many);
+    if (memory.status >= 0)
+        memory.per_slot = (double)(many - memory.memory) / (SLOTS_MANY - SLOTS_FEW);
+    return memory;
 }

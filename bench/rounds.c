@@ -1,13 +1,17 @@
 #include "rounds.h"
 
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
+
+#include "progress.h"
 
 /* Long enough for several laps, short enough to stay at one distance and to find a moment without other processes. */
 #define SAMPLE_TIME_NS 8e6
 #define SAMPLE_RATE_NS 25e6
-#define COUNT_MIN 64u
+#define SAMPLE_LATENCY_NS 40e6
+#define COUNT_MIN 16u
 #define COUNT_FIRST 1024u
+#define COUNT_FIRST_BYTES ((uint64_t)4 << 20)
 #define ATTEMPTS 6u
 
 static uint64_t random_state;
@@ -32,124 +36,225 @@ static void shuffle(unsigned *order, unsigned count)
     }
 }
 
-struct comparison *plan_compare(struct plan *plan, const char *title, enum unit unit, uint64_t size)
+struct comparison *plan_compare(struct plan *plan, const char *title, enum unit unit, uint64_t size, uint64_t capacity)
 {
     if (plan->count == COMPARISONS_MAX)
-        fail("more than %d comparisons; ask for fewer sizes", COMPARISONS_MAX);
+        fail("more than %u comparisons; ask for fewer sizes", COMPARISONS_MAX);
     struct comparison *comparison = &plan->comparisons[plan->count++];
-    *comparison = (struct comparison){.title = title, .unit = unit, .size = size};
+    *comparison = (struct comparison){.title = title, .unit = unit, .size = size, .capacity = capacity};
     return comparison;
 }
 
-struct subject *comparison_add(struct comparison *comparison, const char *name, struct job job)
+struct crew *plan_crew(struct crew crew)
 {
+    struct crew *kept = malloc(sizeof *kept);
+    if (kept == NULL)
+        fail("no memory for the plan");
+    *kept = crew;
+    return kept;
+}
+
+static struct subject *add(struct comparison *comparison, const char *name)
+{
+    if (comparison->subject_count == SUBJECTS_MAX)
+        fail("more than %u ways to compare", SUBJECTS_MAX);
     struct subject *subject = &comparison->subjects[comparison->subject_count++];
-    *subject = (struct subject){.name = name, .job = job};
+    *subject = (struct subject){.name = name};
     return subject;
 }
 
-static double sample_length(const struct comparison *comparison)
+struct subject *comparison_add(struct comparison *comparison, const char *name, struct crew *crew, struct job job)
 {
-    return comparison->unit == UNIT_TIME ? SAMPLE_TIME_NS : SAMPLE_RATE_NS;
+    struct subject *subject = add(comparison, name);
+    subject->crew = crew;
+    subject->job = job;
+    subject->job.capacity = comparison->capacity;
+    if (job.size == 0)
+        subject->job.size = comparison->size;
+    return subject;
 }
 
-static void set_count(struct job *job, double sample_ns, double ns)
+void subject_fix_count(struct subject *subject, uint64_t count)
 {
-    double count = sample_ns / ns;
-    job->count = count < COUNT_MIN ? COUNT_MIN : (uint64_t)count;
+    subject->job.count = count;
+    subject->fixed = true;
+}
+
+void comparison_add_absent(struct comparison *comparison, const char *name, const char *reason)
+{
+    struct subject *subject = add(comparison, name);
+    snprintf(subject->absent, sizeof subject->absent, "%s", reason);
+}
+
+const char *subject_reason(const struct subject *subject)
+{
+    if (subject->absent[0] != 0)
+        return subject->absent;
+    return subject->crew->failed && subject->crew->reason[0] != 0 ? subject->crew->reason : NULL;
+}
+
+/* Members that share processors take turns of some milliseconds: a sample is to see several from each. */
+static double sample_length(const struct comparison *comparison, const struct subject *subject, unsigned cpus)
+{
+    static const double lengths[] = {
+        [UNIT_TIME] = SAMPLE_TIME_NS, [UNIT_RATE] = SAMPLE_RATE_NS, [UNIT_LATENCY] = SAMPLE_LATENCY_NS};
+    unsigned members = subject->crew == NULL ? 1 : subject->crew->members;
+    return lengths[comparison->unit] * (members > cpus ? members / cpus : 1);
+}
+
+/* What one operation takes from the next on: a paced one takes its interval, however fast it arrives. */
+static double time_taken(const struct subject *subject, double ns)
+{
+    return subject->job.interval_ns > ns ? subject->job.interval_ns : ns;
+}
+
+static void set_count(struct subject *subject, double sample_ns, double ns)
+{
+    if (subject->fixed)
+        return;
+    double count = sample_ns / time_taken(subject, ns);
+    subject->job.count = count < COUNT_MIN ? COUNT_MIN : (uint64_t)count;
+}
+
+/* A pace comes from what the faster subject reached when it was calibrated. */
+static void set_pace(struct subject *subject)
+{
+    double ns = subject->paced->readings[0].ns;
+    if (ns > 0)
+        subject->job.interval_ns = ns / subject->share;
+    else
+        snprintf(subject->absent, sizeof subject->absent, "no peak was measured to take the rate from");
 }
 
 /* Finds how many operations make a sample, and by the way touches all memory once. */
 static void calibrate(struct subject *subject, double sample_ns)
 {
-    subject->job.count = COUNT_FIRST;
+    if (subject->share > 0)
+        set_pace(subject);
+    if (subject->absent[0] != 0)
+        return;
+    if (subject->share > 0 || subject->fixed) {
+        set_count(subject, sample_ns, 0);
+        return;
+    }
+    uint64_t fits = COUNT_FIRST_BYTES / (subject->job.size + 1);
+    subject->job.count = fits > COUNT_FIRST ? COUNT_FIRST : fits < COUNT_MIN ? COUNT_MIN : fits;
     for (;;) {
-        struct reading reading = pair_measure(&subject->job);
-        if (reading.outcome == OUTCOME_STOPPED)
+        struct reading reading = crew_measure(subject->crew, &subject->job);
+        if (reading.outcome == OUTCOME_STOPPED || reading.outcome == OUTCOME_FAILED)
             return;
+        subject->readings[0].ns = reading.ns;
         if (reading.ns * (double)subject->job.count > sample_ns / 4) {
-            set_count(&subject->job, sample_ns, reading.ns);
+            set_count(subject, sample_ns, reading.ns);
             return;
         }
         subject->job.count *= 4;
     }
 }
 
-static struct reading sample(struct plan *plan, struct subject *subject, double sample_ns)
+/* A crew that has just started has not yet touched its memory. */
+static void warm_up(struct subject *subject)
 {
-    struct reading reading;
+    if (subject->crew->running || subject->job.count < 2)
+        return;
+    struct job job = subject->job;
+    job.count = job.count / 2;
+    crew_measure(subject->crew, &job);
+}
+
+static void keep_recorded(struct subject *subject, const struct reading *reading)
+{
+    struct histogram **kept = &subject->recorded[reading->distance];
+    if (*kept == NULL && (*kept = calloc(1, sizeof **kept)) == NULL)
+        fail("no memory for a histogram");
+    histogram_add(*kept, crew_recorded());
+}
+
+static struct reading sample(struct plan *plan, const struct comparison *comparison, struct subject *subject,
+                             const struct options *options)
+{
+    struct reading reading = {.outcome = OUTCOME_FAILED};
+    if (subject->absent[0] != 0 || subject->crew->failed)
+        return reading;
+    warm_up(subject);
     for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
-        reading = pair_measure(&subject->job);
+        reading = crew_measure(subject->crew, &subject->job);
         plan->samples[reading.outcome]++;
-        if (reading.outcome == OUTCOME_GOOD)
-            set_count(&subject->job, sample_ns, reading.ns);
-        if (reading.outcome == OUTCOME_GOOD || reading.outcome == OUTCOME_STOPPED)
+        if (reading.outcome == OUTCOME_GOOD && comparison->unit == UNIT_LATENCY)
+            keep_recorded(subject, &reading);
+        if (reading.outcome == OUTCOME_GOOD && subject->share == 0)
+            set_count(subject, sample_length(comparison, subject, options->cpu_count), reading.ns);
+        if (reading.outcome != OUTCOME_MOVED && reading.outcome != OUTCOME_DISTURBED)
             break;
     }
     return reading;
 }
 
-static void show_progress(const struct plan *plan, const struct options *options, uint64_t begin)
-{
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\rround %u of %u, %.0f s ", plan->rounds_begun, options->rounds,
-                (double)(now_ns() - begin) * 1e-9);
-}
-
-static void clear_progress(void)
-{
-    if (isatty(STDERR_FILENO))
-        fputs("\r\x1b[K", stderr);
-}
-
 static bool is_over(const struct plan *plan)
 {
-    return stopping() || now_ns() > plan->deadline_ns;
+    return run_interrupted() || run_failed() || now_ns() > plan->deadline_ns;
+}
+
+/* A crew that is not to stay ends when it had its turn: idle threads of others would disturb the next. */
+static void dismiss(struct subject *subject)
+{
+    if (subject->crew != NULL && !subject->crew->resident)
+        crew_end(subject->crew);
 }
 
 /* A round that is cut short counts for the comparisons that it got to. */
-static void run_round(struct plan *plan, unsigned round)
+static void run_round(struct plan *plan, const struct options *options, unsigned round)
 {
     unsigned comparisons[COMPARISONS_MAX], subjects[SUBJECTS_MAX];
     shuffle(comparisons, plan->count);
     for (unsigned i = 0; i < plan->count && !is_over(plan); i++) {
         struct comparison *comparison = &plan->comparisons[comparisons[i]];
+        progress_show(plan, options, comparison->title, (double)i / plan->count);
         shuffle(subjects, comparison->subject_count);
         for (unsigned j = 0; j < comparison->subject_count; j++) {
             struct subject *subject = &comparison->subjects[subjects[j]];
-            subject->readings[round] = sample(plan, subject, sample_length(comparison));
+            subject->readings[round] = sample(plan, comparison, subject, options);
+            dismiss(subject);
         }
     }
+}
+
+static void prepare_subject(const struct comparison *comparison, struct subject *subject, const struct options *options)
+{
+    unsigned rounds = options->rounds;
+    subject->readings = calloc(rounds, sizeof *subject->readings);
+    if (subject->readings == NULL)
+        fail("no memory for %u rounds; ask for fewer with --rounds", rounds);
+    calibrate(subject, sample_length(comparison, subject, options->cpu_count));
+    dismiss(subject);
+    /* A round that was interrupted has no reading. */
+    for (unsigned round = 0; round < rounds; round++)
+        subject->readings[round].outcome = OUTCOME_STOPPED;
 }
 
 void plan_run(struct plan *plan, const struct options *options)
 {
     uint64_t begin = now_ns();
     random_state = begin | 1;
-    for (unsigned i = 0; i < plan->count; i++) {
-        for (unsigned j = 0; j < plan->comparisons[i].subject_count; j++) {
-            struct subject *subject = &plan->comparisons[i].subjects[j];
-            subject->readings = calloc(options->rounds, sizeof *subject->readings);
-            if (subject->readings == NULL)
-                fail("no memory for %u rounds; ask for fewer with --rounds", options->rounds);
-            /* A round that was interrupted has no reading. */
-            for (unsigned round = 0; round < options->rounds; round++)
-                subject->readings[round].outcome = OUTCOME_STOPPED;
-            calibrate(subject, sample_length(&plan->comparisons[i]));
-        }
-    }
     plan->deadline_ns = begin + (uint64_t)(options->seconds * 1e9);
-    while (plan->rounds_begun < options->rounds && !is_over(plan)) {
-        run_round(plan, plan->rounds_begun++);
-        show_progress(plan, options, begin);
+    progress_begin();
+    for (unsigned i = 0; i < plan->count; i++) {
+        struct comparison *comparison = &plan->comparisons[i];
+        progress_show(plan, options, "calibrating", (double)i / plan->count);
+        for (unsigned j = 0; j < comparison->subject_count; j++)
+            prepare_subject(comparison, &comparison->subjects[j], options);
     }
-    clear_progress();
+    while (plan->rounds_begun < options->rounds && !is_over(plan)) {
+        unsigned round = plan->rounds_begun++;
+        run_round(plan, options, round);
+    }
+    progress_clear();
 }
 
 static double figure(const struct comparison *comparison, const struct subject *subject, double ns)
 {
     /* Bytes per nanosecond are GB/s. */
-    return comparison->unit == UNIT_TIME ? ns : (double)subject->job.size / ns;
+    return comparison->unit == UNIT_RATE ? (double)subject->job.size / ns : ns;
 }
 
 static bool good_at(const struct reading *reading, enum distance distance)
@@ -185,4 +290,29 @@ struct summary comparison_ratio(const struct plan *plan, const struct comparison
     struct summary summary = summarise(values, count);
     free(values);
     return summary;
+}
+
+unsigned comparison_limit(const struct plan *plan, const struct comparison *comparison, enum distance distance)
+{
+    unsigned best = SUBJECTS_MAX;
+    double best_figure = 0;
+    for (unsigned i = 0; i < comparison->subject_count; i++) {
+        if (!comparison->subjects[i].is_limit)
+            continue;
+        struct summary own = comparison_figure(plan, comparison, i, distance);
+        bool better = comparison->unit == UNIT_RATE ? own.median > best_figure : own.median < best_figure;
+        if (own.count >= ROUNDS_FEWEST && (best == SUBJECTS_MAX || better)) {
+            best = i;
+            best_figure = own.median;
+        }
+    }
+    return best;
+}
+
+bool comparison_measured(const struct plan *plan, const struct comparison *comparison, enum distance distance)
+{
+    for (unsigned i = 0; i < comparison->subject_count; i++)
+        if (comparison_figure(plan, comparison, i, distance).count >= ROUNDS_FEWEST)
+            return true;
+    return false;
 }

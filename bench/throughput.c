@@ -1,161 +1,116 @@
-#include "bare.h"
-#include "control.h"
-#include "payload.h"
-#include "rings.h"
-#include "work.h"
-
 #include <stdlib.h>
 
-#define BATCH 16u
+#include "bare.h"
+#include "control.h"
+#include "lines.h"
+#include "rings.h"
+#include "stream.h"
+#include "work.h"
+
 #define STREAM_CHUNK 4096u
-#define RECEIVE_BYTES 65536u
 
-/* What the partner does with the messages. */
-enum { READ_IN_PLACE, RECEIVE_COPIES };
+/* Fewer messages than this in a ring make it a hand-over, and it takes none longer than a quarter of it. */
+#define MESSAGES_FEWEST 8u
 
-static uint8_t *copies; /* the partner's, for what it receives */
-
-/* Room may be long in coming when the consumer's processor is taken away: only then is there time to look whether
- * everything is to end. */
-static bool again(int32_t status)
+static void add_limit(struct comparison *comparison, struct crew *crew, const char *name, uint64_t chunk, uint64_t lag)
 {
-    return status == MAPRING_FULL && !stopping();
+    comparison_add(
+        comparison, name, crew,
+        (struct job){.driver = bare_stream_driver, .partner = bare_stream_partner, .size = chunk, .lag = lag})
+        ->is_limit = true;
 }
 
-static double per_message(const struct job *job, uint64_t begin)
+/* The best of these is the limit: which one it is depends on where the processors are. */
+static void add_limits(struct comparison *comparison, struct crew *crew)
 {
-    return (double)(pair_await_done() - begin) / (double)job->count;
+    uint64_t capacity = comparison->capacity;
+    add_limit(comparison, crew, "streamed copy, 4 KiB", STREAM_CHUNK, 0);
+    add_limit(comparison, crew, "same, 1/2 behind", STREAM_CHUNK, capacity / 2);
+    add_limit(comparison, crew, "16 KiB, 1/8 behind", 4 * STREAM_CHUNK, capacity / 8);
+    if (comparison->size != LINE_BYTES)
+        return;
+    struct job lines = {.driver = lines_driver, .partner = lines_partner};
+    comparison_add(comparison, "lines", crew, lines)->is_limit = true;
+    lines.lag = capacity / 2;
+    comparison_add(comparison, "lines, 1/2 behind", crew, lines)->is_limit = true;
 }
 
-static double publish(const struct job *job)
+static struct comparison *compare_size(struct plan *plan, const struct options *options, struct crew *crew,
+                                       const char *title, uint64_t size)
 {
-    struct payload payload;
-    payload_prepare(&payload, job->size);
-    uint64_t begin = now_ns();
-    for (uint64_t i = 0; i < job->count; i++) {
-        int32_t status;
-        do
-            status = mapring_publish(rings.sent, payload_source(&payload, i), job->size, 0, 0, WAIT_NS);
-        while (again(status));
-        if (status == MAPRING_FULL)
-            return 0;
-        check(status, "mapring_publish");
-        payload_sent(&payload, i);
+    struct comparison *comparison = plan_compare(plan, title, UNIT_RATE, size, options->capacity);
+    if (size * MESSAGES_FEWEST > options->capacity) {
+        comparison_add_absent(comparison, "mapring", "the ring is too small for such messages; see --capacity");
+        return comparison;
     }
-    return per_message(job, begin);
-}
-
-static double publish_batch(const struct job *job)
-{
-    struct payload payload;
-    payload_prepare(&payload, job->size);
-    mapring_message messages[BATCH];
-    /* As many as are ready: a large message has one source only. */
-    uint64_t step = payload.mask + 1 < BATCH ? payload.mask + 1 : BATCH;
-    uint64_t begin = now_ns();
-    for (uint64_t sent = 0; sent < job->count;) {
-        uint64_t count = job->count - sent < step ? job->count - sent : step;
-        for (uint64_t i = 0; i < count; i++)
-            messages[i] = (mapring_message){.data = payload_source(&payload, sent + i), .length = job->size};
-        int32_t status;
-        do
-            status = mapring_publish_batch(rings.sent, messages, (uint32_t)count, WAIT_NS);
-        while (again(status));
-        if (status == MAPRING_FULL)
-            return 0;
-        for (int32_t i = check(status, "mapring_publish_batch"); i > 0; i--)
-            payload_sent(&payload, sent++);
-    }
-    return per_message(job, begin);
-}
-
-static double compose(const struct job *job)
-{
-    struct payload payload;
-    payload_prepare(&payload, job->size);
-    uint64_t begin = now_ns();
-    for (uint64_t i = 0; i < job->count; i++) {
-        void *room;
-        int32_t status;
-        do
-            status = mapring_claim(rings.sent, job->size, WAIT_NS, &room);
-        while (again(status));
-        if (status == MAPRING_FULL)
-            return 0;
-        check(status, "mapring_claim");
-        payload_compose(&payload, room, i);
-        check(mapring_commit(rings.sent, job->size, 0, 0), "mapring_commit");
-    }
-    return per_message(job, begin);
-}
-
-static void verify(const struct payload *payload, const mapring_message *messages, int32_t count, uint64_t first)
-{
-    for (int32_t i = 0; i < count; i++)
-        if (!payload_is(payload, messages[i].data, messages[i].length, first + (uint64_t)i))
-            fail("throughput: a wrong byte in message %llu", (unsigned long long)first + (unsigned long long)i);
-}
-
-static int32_t take_in_place(const struct payload *payload, uint64_t first, uint32_t batch)
-{
-    mapring_message messages[READ_BATCH];
-    int32_t count = check(mapring_read(rings.got, messages, batch, WAIT_NS), "mapring_read");
-    verify(payload, messages, count, first);
-    check(mapring_release(rings.got, (uint32_t)count), "mapring_release");
-    return count;
-}
-
-static int32_t take_copies(const struct payload *payload, uint64_t first, uint32_t batch)
-{
-    mapring_message messages[READ_BATCH];
-    int32_t count =
-        check(mapring_receive(rings.got, copies, RECEIVE_BYTES, messages, batch, WAIT_NS), "mapring_receive");
-    verify(payload, messages, count, first);
-    return count;
-}
-
-static void partner(const struct job *job)
-{
-    struct payload payload;
-    payload_prepare(&payload, job->size);
-    if (copies == NULL && (copies = aligned_alloc(4096, RECEIVE_BYTES)) == NULL)
-        fail("no memory for %u bytes of received messages", RECEIVE_BYTES);
-    uint32_t batch = read_batch(rings_capacity(), job->size);
-    uint64_t received = 0;
-    while (received < job->count) {
-        int32_t count = job->variant == RECEIVE_COPIES ? take_copies(&payload, received, batch)
-                                                       : take_in_place(&payload, received, batch);
-        if (count == 0 && stopping())
-            return;
-        received += (uint64_t)count;
-    }
-    pair_done(now_ns());
-}
-
-static void compare_size(struct plan *plan, uint64_t size)
-{
-    struct comparison *comparison = plan_compare(plan, "throughput, one consumer", UNIT_RATE, size);
-    comparison_add(comparison, "control ring",
-                   (struct job){.driver = control_driver, .partner = control_partner, .size = size});
-    struct subject *subject =
-        comparison_add(comparison, "publish, read", (struct job){.driver = publish, .partner = partner, .size = size});
+    comparison_add(comparison, "control ring", crew,
+                   (struct job){.driver = control_driver, .partner = control_partner});
+    struct subject *subject = comparison_add(comparison, "publish, read", crew,
+                                             (struct job){.driver = stream_publish, .partner = stream_read});
     if (size == 64)
         subject->at_least = 1.5;
-    comparison_add(comparison, "publish 16 at once, read",
-                   (struct job){.driver = publish_batch, .partner = partner, .size = size});
-    comparison_add(comparison, "publish, receive",
-                   (struct job){.driver = publish, .partner = partner, .size = size, .variant = RECEIVE_COPIES});
-    comparison_add(comparison, "claim, read", (struct job){.driver = compose, .partner = partner, .size = size});
-    comparison_add(comparison, "streamed copy",
-                   (struct job){.driver = bare_stream_driver, .partner = bare_stream_partner, .size = STREAM_CHUNK});
+    comparison_add(comparison, "publish 16 at once, read", crew,
+                   (struct job){.driver = stream_publish_batch, .partner = stream_read});
+    comparison_add(comparison, "publish, receive", crew,
+                   (struct job){.driver = stream_publish, .partner = stream_receive});
+    comparison_add(comparison, "claim, read", crew, (struct job){.driver = stream_compose, .partner = stream_read});
+    add_limits(comparison, crew);
+    return comparison;
+}
+
+static void compare_sizes(struct plan *plan, const struct options *options, const uint64_t *sizes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        compare_size(plan, options, plan_pair(options), "throughput, one consumer", sizes[i]);
+}
+
+void steer_throughput_plan(struct plan *plan, const struct options *options)
+{
+    static const uint64_t sizes[] = {8, 64, 512, 4096, 65536};
+    if (options->size_count > 0)
+        compare_sizes(plan, options, options->sizes, options->size_count);
+    else
+        compare_sizes(plan, options, sizes, sizeof sizes / sizeof *sizes);
+}
+
+static void compare_capacities(struct plan *plan, const struct options *options, uint64_t size)
+{
+    static const struct {
+        const char *name;
+        uint64_t capacity;
+    } capacities[] = {{"64 KiB", 1 << 16}, {"256 KiB", 1 << 18}, {"1 MiB", 1 << 20},
+                      {"4 MiB", 1 << 22},  {"16 MiB", 1 << 24},  {"64 MiB", 1 << 26}};
+    struct comparison *comparison =
+        plan_compare(plan, "throughput by capacity, publish and read", UNIT_RATE, size, options->capacity);
+    comparison->axis = "capacity";
+    struct job job = {.driver = stream_publish, .partner = stream_read};
+    comparison_add(comparison, "as chosen", plan_pair(options), job)->x = options->capacity;
+    for (unsigned i = 0; i < sizeof capacities / sizeof *capacities; i++) {
+        if (capacities[i].capacity == options->capacity || capacities[i].capacity < size * MESSAGES_FEWEST)
+            continue;
+        struct subject *subject =
+            comparison_add(comparison, capacities[i].name, plan_crew(rings_pair(capacities[i].capacity)), job);
+        subject->job.capacity = subject->x = capacities[i].capacity;
+    }
+}
+
+static struct crew *thread_pair(const struct options *options)
+{
+    struct crew crew = rings_pair(options->capacity);
+    crew.threads = true;
+    return plan_crew(crew);
 }
 
 void throughput_plan(struct plan *plan, const struct options *options)
 {
-    static const uint64_t sizes[] = {8, 64, 512, 4096, 65536};
-    if (options->size_count == 0)
-        for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
-            compare_size(plan, sizes[i]);
-    for (unsigned i = 0; i < options->size_count; i++)
-        compare_size(plan, options->sizes[i]);
+    static const uint64_t sizes[] = {8, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576};
+    static const uint64_t few[] = {64, 4096};
+    const uint64_t *chosen = options->size_count > 0 ? options->sizes : sizes;
+    unsigned count = options->size_count > 0 ? options->size_count : sizeof sizes / sizeof *sizes;
+    compare_sizes(plan, options, chosen, count);
+    struct crew *threads = thread_pair(options);
+    for (unsigned i = 0; i < sizeof few / sizeof *few && options->size_count == 0; i++) {
+        compare_capacities(plan, options, few[i]);
+        compare_size(plan, options, threads, "throughput, threads of one process", few[i]);
+    }
 }

@@ -6,6 +6,9 @@
 
 #include "rounds.h"
 
+/* The crew that most works use: a driver and its partner with rings of the capacity asked for. */
+struct crew *plan_pair(const struct options *options);
+
 /* Publishing with nobody attached, beside copying the same bytes. */
 void publish_plan(struct plan *plan, const struct options *options);
 
@@ -13,9 +16,22 @@ void publish_plan(struct plan *plan, const struct options *options);
 void pingpong_plan(struct plan *plan, const struct options *options);
 
 /* To a consumer that reads every byte, beside a plain ring and a streamed copy. */
-void throughput_plan(struct plan *plan, const struct options *options);
+void steer_throughput_plan(struct plan *plan, const struct options *options); /* few sizes, the targets */
+void throughput_plan(struct plan *plan, const struct options *options);       /* sizes, capacities, threads */
 
-/* The machine alone: a line there and back, streamed copies over chunk sizes. */
+/* Durations: there and back, and one way at fixed rates. */
+void latency_plan(struct plan *plan, const struct options *options);
+
+/* To 1 to 64 consumers. */
+void fanout_plan(struct plan *plan, const struct options *options);
+
+/* Consumers that sleep. */
+void wake_plan(struct plan *plan, const struct options *options);
+
+/* Creating, joining, taking over. */
+void attach_plan(struct plan *plan, const struct options *options);
+
+/* The machine alone. */
 void limits_plan(struct plan *plan, const struct options *options);
 
 #endif

@@ -1,0 +1,161 @@
+#include "stream.h"
+
+#include <stdlib.h>
+
+#include "payload.h"
+#include "rings.h"
+
+#define BATCH 16u
+#define RECEIVE_BYTES ((uint64_t)1 << 20)
+
+static _Thread_local uint8_t *copies; /* of what is received */
+
+/* Room may be long in coming when the consumer's processor is taken away: only then is there time to look whether
+ * everything is to end. */
+static bool again(int32_t status)
+{
+    return status == MAPRING_FULL && !stopping();
+}
+
+static double per_message(const struct job *job, uint64_t begin)
+{
+    return (double)(crew_await_done() - begin) / (double)job->count;
+}
+
+static bool publish_one(const struct payload *payload, uint64_t sequence)
+{
+    int32_t status;
+    do
+        status = mapring_publish(rings.sent, payload_source(payload, sequence), payload->words * 8, 0, 0, WAIT_NS);
+    while (again(status));
+    if (status == MAPRING_FULL)
+        return false;
+    check(status, "mapring_publish");
+    payload_sent(payload, sequence);
+    return true;
+}
+
+double stream_publish(const struct job *job)
+{
+    struct payload payload;
+    payload_prepare(&payload, job->size);
+    uint64_t begin = now_ns();
+    for (uint64_t i = 0; i < job->count; i++)
+        if (!publish_one(&payload, i))
+            return 0;
+    return per_message(job, begin);
+}
+
+double stream_publish_batch(const struct job *job)
+{
+    struct payload payload;
+    payload_prepare(&payload, job->size);
+    mapring_message messages[BATCH];
+    /* As many as are ready: a large message has one source only. */
+    uint64_t step = payload.mask + 1 < BATCH ? payload.mask + 1 : BATCH;
+    uint64_t begin = now_ns();
+    for (uint64_t sent = 0; sent < job->count;) {
+        uint64_t count = job->count - sent < step ? job->count - sent : step;
+        for (uint64_t i = 0; i < count; i++)
+            messages[i] = (mapring_message){.data = payload_source(&payload, sent + i), .length = job->size};
+        int32_t status;
+        do
+            status = mapring_publish_batch(rings.sent, messages, (uint32_t)count, WAIT_NS);
+        while (again(status));
+        if (status == MAPRING_FULL)
+            return 0;
+        for (int32_t i = check(status, "mapring_publish_batch"); i > 0; i--)
+            payload_sent(&payload, sent++);
+    }
+    return per_message(job, begin);
+}
+
+double stream_compose(const struct job *job)
+{
+    struct payload payload;
+    payload_prepare(&payload, job->size);
+    uint64_t begin = now_ns();
+    for (uint64_t i = 0; i < job->count; i++) {
+        void *room;
+        int32_t status;
+        do
+            status = mapring_claim(rings.sent, job->size, WAIT_NS, &room);
+        while (again(status));
+        if (status == MAPRING_FULL)
+            return 0;
+        check(status, "mapring_claim");
+        payload_compose(&payload, room, i);
+        check(mapring_commit(rings.sent, job->size, 0, 0), "mapring_commit");
+    }
+    return per_message(job, begin);
+}
+
+double stream_publish_bursts(const struct job *job)
+{
+    struct payload payload;
+    payload_prepare(&payload, job->size);
+    uint64_t burst = job->capacity / 2 / (job->size + 16), spent = 0;
+    for (uint64_t sent = 0; sent < job->count;) {
+        uint64_t end = job->count - sent < burst ? job->count : sent + burst;
+        uint64_t begin = now_ns();
+        for (; sent < end; sent++)
+            if (!publish_one(&payload, sent))
+                return 0;
+        spent += now_ns() - begin;
+        int32_t status;
+        while ((status = mapring_drain(rings.sent, WAIT_NS)) == MAPRING_TIMEOUT)
+            if (stopping())
+                return 0;
+        check(status, "mapring_drain");
+    }
+    crew_await_done();
+    return (double)spent / (double)job->count;
+}
+
+static void verify(const struct payload *payload, const mapring_message *messages, int32_t count, uint64_t first)
+{
+    for (int32_t i = 0; i < count; i++)
+        if (!payload_is(payload, messages[i].data, messages[i].length, first + (uint64_t)i))
+            fail("stream: a wrong byte in message %llu", (unsigned long long)first + (unsigned long long)i);
+}
+
+void stream_read(const struct job *job)
+{
+    struct payload payload;
+    payload_prepare(&payload, job->size);
+    mapring_message messages[READ_BATCH];
+    uint32_t batch = read_batch(job->capacity, job->size);
+    for (uint64_t received = 0; received < job->count;) {
+        int32_t count = check(mapring_read(rings.got, messages, batch, WAIT_NS), "mapring_read");
+        if (count == 0 && stopping())
+            return;
+        verify(&payload, messages, count, received);
+        check(mapring_release(rings.got, (uint32_t)count), "mapring_release");
+        received += (uint64_t)count;
+    }
+    uint64_t end = now_ns();
+    /* The producer is told of the last releases by a read that finds nothing, and may be waiting for that. */
+    if (check(mapring_read(rings.got, messages, 1, 0), "mapring_read") != 0)
+        fail("stream: a message more than were sent");
+    crew_done(end);
+}
+
+void stream_receive(const struct job *job)
+{
+    struct payload payload;
+    payload_prepare(&payload, job->size);
+    if (copies == NULL && (copies = aligned_alloc(4096, RECEIVE_BYTES)) == NULL)
+        fail("no memory for %llu bytes of received messages", (unsigned long long)RECEIVE_BYTES);
+    /* For small messages as little as stays in the nearest cache. */
+    uint64_t room = job->size > 65536 ? RECEIVE_BYTES : 65536;
+    mapring_message messages[READ_BATCH];
+    uint32_t batch = read_batch(job->capacity, job->size);
+    for (uint64_t received = 0; received < job->count;) {
+        int32_t count = check(mapring_receive(rings.got, copies, room, messages, batch, WAIT_NS), "mapring_receive");
+        if (count == 0 && stopping())
+            return;
+        verify(&payload, messages, count, received);
+        received += (uint64_t)count;
+    }
+    crew_done(now_ns());
+}

@@ -1,0 +1,31 @@
+/*
+ * The ways to send and receive a stream of messages through a ring, whoever asks for it.
+ */
+#ifndef MAPRING_BENCH_STREAM_H
+#define MAPRING_BENCH_STREAM_H
+
+#include "crew.h"
+
+/* Messages that the readers of all rings ask for in one call: some dozens, if that is not too much of the capacity. */
+#define READ_BATCH 64u
+
+static inline unsigned read_batch(uint64_t capacity, uint64_t size)
+{
+    uint64_t batch = capacity / 16 / size;
+    return batch < 1 ? 1 : batch > READ_BATCH ? READ_BATCH : (unsigned)batch;
+}
+
+/* Drivers: job.count messages of job.size bytes; nanoseconds per message until the last consumer has read the last. */
+double stream_publish(const struct job *job);
+double stream_publish_batch(const struct job *job); /* 16 at once */
+double stream_compose(const struct job *job);       /* written in place */
+
+/* A driver that measures what publishing costs the producer: bursts of half the capacity, and not counted, the time
+ * until all consumers have read each. */
+double stream_publish_bursts(const struct job *job);
+
+/* Partners: read every byte. */
+void stream_read(const struct job *job);    /* in place */
+void stream_receive(const struct job *job); /* copies */
+
+#endif
