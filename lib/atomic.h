@@ -85,6 +85,22 @@ static inline uint32_t load32_acquire(const shared32 *shared)
     return AO_int_load_acquire(ao32(shared));
 }
 
+static inline void store32_relaxed(shared32 *shared, uint32_t value)
+{
+    AO_int_store(ao32(shared), value);
+}
+
+static inline void store32_release(shared32 *shared, uint32_t value)
+{
+    AO_int_store_release(ao32(shared), value);
+}
+
+/* Acquire and release; not a full fence. Whether the word was `expected`, and is `desired` now. */
+static inline bool compare_and_swap32(shared32 *shared, uint32_t expected, uint32_t desired)
+{
+    return AO_int_compare_and_swap_full(ao32(shared), expected, desired) != 0;
+}
+
 /* Acquire and release; not a full fence. Returns the value before. */
 static inline uint32_t fetch_add32(shared32 *shared, uint32_t value)
 {

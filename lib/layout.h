@@ -42,16 +42,15 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little-endian targets 
 
 #define IDENTITY_MAGIC 0x31474e495250414dull /* "MAPRING1" */
 
-enum segment_kind {
-    KIND_RING = 1,
-    KIND_RING_IN_FILE = 2 /* Linux: a name whose ring lies in a file elsewhere (linux/segment.c) */
-};
+/* The kinds are those of <mapring/names.h>, with a flag. */
+#define KIND_IN_FILE 0x100u /* a name only: what it belongs to lies in a file elsewhere */
+#define KIND_MASK 0xffu
 
 enum backing { BACKING_MEMORY = 0, BACKING_FILE = 1 };
 
 struct identity {
     shared64 magic; /* stored last: while it is 0 the segment is being made */
-    uint32_t kind;
+    uint32_t kind;  /* MAPRING_KIND_RING */
     uint32_t format_version;
     uint64_t segment_size;
     uint64_t capacity;
@@ -80,6 +79,41 @@ static_assert(offsetof(struct identity, first_position) == 72, "format 1");
 static_assert(offsetof(struct identity, created_ns) == 80, "format 1");
 static_assert(offsetof(struct identity, name) == 120, "format 1");
 static_assert(sizeof(struct identity) == 376, "format 1");
+
+/* Segments that are no ring. */
+
+/*
+ * What a name says of a segment, event, semaphore or mutex: written once before others can find the name. The bytes of
+ * a segment in memory follow on the next 64 KiB boundary, or at 2 MiB for large pages; a file has its bytes alone, and
+ * this is with its name. The fields that an identity has too lie where they lie there.
+ */
+struct segment_header {
+    shared64 magic;
+    uint32_t kind;
+    uint32_t format_version;
+    uint64_t segment_size; /* with this header; of a name whose bytes are in a file: of what the name itself has */
+    uint64_t size;         /* the caller's bytes; of a semaphore: its maximum; of an event: 1 for manual reset */
+    uint64_t data_offset;
+    uint32_t flags; /* MAPRING_PERSISTENT, which mapring_segment_remove() takes away; MAPRING_READ_ONLY; ... */
+    uint32_t reserved0;
+    uint64_t created_ns;    /* UTC since 1970 */
+    uint64_t segment_id[2]; /* random: nothing else has it */
+    uint64_t file;          /* Linux: number of the file that it is in */
+    uint64_t reserved[5];
+    char name[256]; /* ends with a zero; empty for a segment without one */
+};
+
+static_assert(offsetof(struct segment_header, magic) == offsetof(struct identity, magic), "told apart by the same");
+static_assert(offsetof(struct segment_header, kind) == offsetof(struct identity, kind), "told apart by the same");
+static_assert(offsetof(struct segment_header, format_version) == offsetof(struct identity, format_version), "same");
+static_assert(offsetof(struct segment_header, segment_size) == offsetof(struct identity, segment_size), "same");
+static_assert(offsetof(struct segment_header, segment_id) == offsetof(struct identity, ring_id),
+              "locks have this name");
+static_assert(offsetof(struct segment_header, name) == offsetof(struct identity, name), "same");
+static_assert(sizeof(struct segment_header) == sizeof(struct identity), "same");
+
+#define LARGE_PAGE_SIZE ((uint64_t)2 << 20)
+#define SEGMENT_SIZE_MAX ((uint64_t)1 << 46)
 
 /* Stream. */
 

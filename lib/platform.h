@@ -1,5 +1,5 @@
 /*
- * What a ring needs of the operating system: the whole of it. One
+ * What the library needs of the operating system: the whole of it. One
  * implementation in linux/, one in windows/.
  *
  * Functions that can fail return a status of <mapring/status.h>.
@@ -18,6 +18,17 @@
 /* A handle to a segment. Each has an identity of its own for locks, also within one process. */
 struct platform_segment;
 
+struct segment_header;
+
+/* What is to be created or opened. */
+struct platform_target {
+    const char *name;     /* valid, with or without `Local\` or `Global\` in front; NULL: none */
+    const char *file;     /* a path; NULL: memory */
+    uint32_t kind;        /* MAPRING_KIND_RING, ... */
+    uint32_t flags;       /* MAPRING_READ_ONLY, MAPRING_OTHER_OWNERS, MAPRING_PERSISTENT, ... (names.h) */
+    uint32_t permissions; /* of what is created, within 0666; 0: 0600 */
+};
+
 /* A part of a segment that is really used, and so gets its space when the segment is created. */
 struct platform_extent {
     uint64_t offset;
@@ -30,28 +41,55 @@ enum platform_access {
 };
 
 /*
- * Makes a segment of `size` bytes, zeroed, with space for the extents, in the
- * file at path `file` if that is not NULL. Nobody can use it before
- * platform_segment_publish(): on Linux it has no name yet; on Windows the name is taken, and what makes
- * the contents valid is stored last. Closing it unpublished leaves nothing behind.
+ * Makes a segment of `size` bytes, zeroed, with space for the extents; a ring in the file at the target's path if
+ * that is not NULL. Nobody can use it before platform_segment_publish(): on Linux it has no name yet; on Windows the
+ * name is taken, and what makes the contents valid is stored last. Closing it unpublished leaves nothing behind.
  * MAPRING_EXISTS if the file (on Windows, or the name) is there already.
  */
-int32_t platform_segment_create(const char *name, const char *file, uint64_t size,
+int32_t platform_segment_create(const struct platform_target *target, uint64_t size,
                                 const struct platform_extent *extents, uint32_t count, struct platform_segment **out);
 
 /*
- * Gives a segment its name that was created, or opened by its file: MAPRING_EXISTS if another came first; the caller
- * then closes its own.
+ * Opens the target's file as the bytes of a segment, or makes it if it is not there, so that nobody else gets it:
+ * MAPRING_BUSY if somebody has. Makes it `size` bytes large if it is smaller and MAPRING_GROW_FILE allows that, else
+ * MAPRING_TOO_SMALL; size 0 takes it as it is (not there: MAPRING_NOT_FOUND; empty: MAPRING_INVALID_SIZE). Closing it
+ * unpublished leaves the file as it was.
  */
-int32_t platform_segment_publish(struct platform_segment *segment);
+int32_t platform_segment_open_file(const struct platform_target *target, uint64_t size, struct platform_segment **out);
 
 /*
- * Opens the segment of that name; or, if `file` is not NULL, the one in that file, which others can find by
- * the name once it is published. `name` is NULL only to observe a file. Whether the contents make sense is for the
- * caller to see.
+ * Gives a segment its name that was created, or opened by its file: MAPRING_EXISTS if another came first; the caller
+ * then closes its own. A ring has written its identity, and `header` is NULL; of all else it is what the name is to
+ * say.
  */
-int32_t platform_segment_open(const char *name, const char *file, enum platform_access access,
+int32_t platform_segment_publish(struct platform_segment *segment, const struct segment_header *header);
+
+/*
+ * Opens what the target's name belongs to, of the target's kind; or, if its file is not NULL, the ring in that file,
+ * which others can find by the name once it is published. The name is NULL only to observe a file. Whether a ring
+ * makes sense is for the caller to see; all else is valid.
+ */
+int32_t platform_segment_open(const struct platform_target *target, enum platform_access access,
                               struct platform_segment **out);
+
+/* What the name says of a segment that was published or opened and is no ring: a private copy, found valid. */
+const struct segment_header *platform_segment_header(const struct platform_segment *segment);
+
+/* 1 if the segment is in the file at this path, 0 if not, or a status. */
+int32_t platform_segment_is_in_file(const struct platform_segment *segment, const char *file);
+
+/* The kind that a name belongs to, alive or not; and ending the persistence of a segment: 0 if it is gone, 1 if
+ * somebody has it still. */
+int32_t platform_name_kind(const struct platform_target *target);
+int32_t platform_segment_remove(const struct platform_target *target);
+
+/* Removes what the dead left, local and global. Returns how many names. */
+int32_t platform_sweep(void);
+
+/* A segment without a name, as a descriptor or handle that the caller owns; and back, of which the caller keeps its
+ * own. */
+int32_t platform_segment_export(const struct platform_segment *segment, uint32_t flags, int64_t *descriptor);
+int32_t platform_segment_import(int64_t descriptor, uint32_t flags, struct platform_segment **out);
 
 /* Releases the handle, its locks, and with the last handle the name (a file stays). Views stay until unmapped. NULL is
  * allowed. In a child of fork() it only frees the child's copies. */
@@ -69,14 +107,29 @@ int32_t platform_map(const struct platform_segment *segment, uint64_t offset, ui
                      void **address);
 void platform_unmap(void *address, uint64_t size);
 
+/*
+ * The same as MAPRING_READ_ONLY, MAPRING_PREFAULT and MAPRING_LOCK_PAGES ask for, at `wanted` if that is not NULL,
+ * never replacing what is mapped there: MAPRING_ADDRESS_TAKEN. MAPRING_TRUNCATED if the segment is shorter by now.
+ */
+int32_t platform_map_view(const struct platform_segment *segment, uint64_t offset, uint64_t size, uint32_t flags,
+                          void *wanted, void **address);
+
+/* How many bytes of a view are in large pages at this moment. */
+uint64_t platform_large_pages(const void *address, uint64_t size);
+
 /* Writes this part of a view, which starts on a multiple of 4 KiB, to the segment's file, and waits until it is there.
  * Nothing for a segment in memory. */
 int32_t platform_flush(const struct platform_segment *segment, void *address, uint64_t size);
 
+/* The same of any part of a view, waiting for the disk or not; with `address` NULL, all that was written to the file.
+ */
+int32_t platform_flush_view(const struct platform_segment *segment, const void *address, uint64_t size, bool wait);
+
 /* Waits until a segment of that name may have appeared, the deadline passed, or a moment (at most 0.1 s) is over. */
 void platform_segment_await(const char *name, uint64_t deadline_ns);
 
-/* Calls `each` with every name in use until it returns something other than MAPRING_OK, and returns that. */
+/* Calls `each` with every name in use, global ones with `Global\` in front, until it returns something other than
+ * MAPRING_OK, and returns that. */
 int32_t platform_segment_list(int32_t (*each)(void *context, const char *name), void *context);
 
 /* Liveness: locks that die with their holder (linux/liveness.c, windows/liveness.c). */
@@ -129,6 +182,33 @@ void platform_park(struct platform_parking *parking, const shared32 *doorbell, u
  * caller has changed. May wake more. */
 void platform_wake(struct platform_parking *parking, const shared32 *doorbell, uint64_t sleepers, uint32_t first,
                    uint32_t last);
+
+/* Events, semaphores, mutexes: the native ones on Windows (linux/sync.c, windows/sync.c). */
+
+struct platform_sync;
+
+struct platform_sync_start {
+    uint32_t count;   /* of permits; of an event: 1 if it is set */
+    uint32_t maximum; /* of a semaphore; of an event: 1 for manual reset */
+};
+
+/* Opens the target, or creates it: 0 if it was created, 1 if it was opened. `mode` is MAPRING_CREATE_OR_OPEN, ... */
+int32_t platform_sync_open(const struct platform_target *target, uint32_t mode, const struct platform_sync_start *start,
+                           struct platform_sync **out);
+void platform_sync_close(struct platform_sync *sync);
+
+/* Whether this is still the process that opened the handle, and not a child of fork(). */
+bool platform_sync_is_ours(const struct platform_sync *sync);
+
+/* Waits for a set event, a permit, or the mutex: MAPRING_OK, MAPRING_ABANDONED, MAPRING_LOCKED, MAPRING_TIMEOUT. */
+int32_t platform_sync_wait(struct platform_sync *sync, uint64_t deadline_ns);
+
+/* Sets an event; gives `count` permits and returns those before (MAPRING_FULL); unlocks a mutex (MAPRING_NOT_LOCKED).
+ */
+int32_t platform_sync_signal(struct platform_sync *sync, uint32_t count);
+
+/* Resets an event. */
+int32_t platform_sync_reset(struct platform_sync *sync);
 
 /* Time, fences, chance (linux/system.c, windows/system.c). */
 

@@ -67,7 +67,7 @@ static int32_t write_identity(struct ring *ring, const char *name)
         return status;
     struct identity *identity = address;
     const struct geometry *geometry = &ring->geometry;
-    identity->kind = KIND_RING;
+    identity->kind = MAPRING_KIND_RING;
     identity->format_version = MAPRING_FORMAT_VERSION;
     identity->segment_size = geometry->segment_size;
     identity->capacity = geometry->capacity;
@@ -78,7 +78,7 @@ static int32_t write_identity(struct ring *ring, const char *name)
     identity->first_position = geometry->first_position;
     identity->created_ns = platform_time_ns();
     memcpy(identity->ring_id, geometry->ring_id, sizeof identity->ring_id);
-    memcpy(identity->name, name, strlen(name));
+    memcpy(identity->name, canonical_name(name), strlen(canonical_name(name)));
     status = platform_lock(ring->segment, PRODUCER_NUMBER);
     /* Pairs with the load of magic in read_identity(): who sees it sees the whole ring. */
     if (status == 1)
@@ -106,7 +106,8 @@ int32_t ring_create(const char *name, const char *file, uint64_t capacity, uint3
         {geometry->stream_offset, geometry->stream_size},
         {geometry->readers_offset, geometry->readers_size},
     };
-    status = platform_segment_create(name, file, geometry->segment_size, extents, 3, &ring->segment);
+    struct platform_target target = {.name = name, .file = file, .kind = MAPRING_KIND_RING};
+    status = platform_segment_create(&target, geometry->segment_size, extents, 3, &ring->segment);
     if (status == MAPRING_OK)
         status = map_regions(ring, ROLE_PRODUCER);
     if (status == MAPRING_OK) {
@@ -120,7 +121,7 @@ int32_t ring_create(const char *name, const char *file, uint64_t capacity, uint3
 
 int32_t ring_publish(struct ring *ring)
 {
-    return platform_segment_publish(ring->segment);
+    return platform_segment_publish(ring->segment, NULL);
 }
 
 /* Opening. */
@@ -159,13 +160,14 @@ int32_t ring_open(const char *name, const char *file, enum ring_role role, struc
 {
     memset(ring, 0, sizeof *ring);
     enum platform_access access = role == ROLE_OBSERVER ? PLATFORM_OBSERVE : PLATFORM_ATTACH;
+    struct platform_target target = {.name = name, .file = file, .kind = MAPRING_KIND_RING};
     struct identity copy;
-    int32_t status = platform_segment_open(name, file, access, &ring->segment);
+    int32_t status = platform_segment_open(&target, access, &ring->segment);
     if (status == MAPRING_OK)
         status = read_identity(ring->segment, file == NULL ? name : NULL, &copy);
     if (status == MAPRING_OK)
         status = validate_identity(&copy, platform_segment_size(ring->segment), &ring->geometry);
-    if (status == MAPRING_OK && name != NULL && strcmp(name, copy.name) != 0)
+    if (status == MAPRING_OK && name != NULL && strcmp(canonical_name(name), copy.name) != 0)
         status = MAPRING_WRONG_NAME;
     if (status == MAPRING_OK)
         status = map_regions(ring, role);

@@ -33,6 +33,12 @@ static const struct status_words statuses[] = {
     STATUS(MAPRING_NO_CLAIM, "There is no claim to commit or abandon; claim first."),
     STATUS(MAPRING_NOT_READ, "More messages were to be released than were read in place; nothing was released."),
     STATUS(MAPRING_UNRELEASED, "Messages read in place are still held; release them before receiving copies."),
+    STATUS(MAPRING_INVALID_SIZE, "The size is 0, or reaches beyond the segment or what a segment can have; see what "
+                                 "mapring_segment_stat() says."),
+    STATUS(MAPRING_MISALIGNED, "The offset or the wanted address is no multiple of mapring_view_alignment()."),
+    STATUS(MAPRING_NOT_MAPPED, "The handle has no view there; use an address that it was given."),
+    STATUS(MAPRING_NOT_LOCKED, "The mutex is not locked by this handle; nothing was unlocked."),
+    STATUS(MAPRING_LOCKED, "The mutex is locked by this handle already; unlock it first, or open another handle."),
     STATUS(MAPRING_FULL, "The ring is full of messages that consumers still hold; wait longer, or see who lags."),
     STATUS(MAPRING_TIMEOUT, "The time passed before it happened; wait longer, or see what the other side does."),
     STATUS(MAPRING_STREAM_ENDED, "The producer has ended the stream."),
@@ -40,6 +46,8 @@ static const struct status_words statuses[] = {
                                 "read again to wait for the next."),
     STATUS(MAPRING_PRODUCER_EXISTS, "The ring has a living producer; stop that one first, or use another name."),
     STATUS(MAPRING_NO_SLOT, "The ring has as many consumers as it was made for; end one, or make it with more slots."),
+    STATUS(MAPRING_BUSY, "Somebody else is using it; wait, or find out who."),
+    STATUS(MAPRING_ADDRESS_TAKEN, "The wanted address is taken in this process, or is never to be had; use another."),
     STATUS(MAPRING_NOT_FOUND,
            "There is no such ring, or no such folder for its file; start the producer, or wait for it."),
     STATUS(MAPRING_EXISTS, "The name or file exists already; open it, remove it, or use another."),
@@ -55,6 +63,10 @@ static const struct status_words statuses[] = {
     STATUS(MAPRING_CORRUPT, "The ring contradicts itself: something else wrote into it; remove it."),
     STATUS(MAPRING_UNTRUSTED, "The folder or segment belongs to another user, is writable by others, or is a symbolic "
                               "link; it was not used."),
+    STATUS(MAPRING_FOREIGN, "What is there is a folder, a device, a FIFO, or nothing that this library made; it was "
+                            "left alone. Use another name or file."),
+    STATUS(MAPRING_TOO_SMALL, "The segment or file has fewer bytes than were asked for; ask for less, or for leave to "
+                              "grow the file."),
     STATUS(MAPRING_PERMISSION, "The system does not permit access to the segment or its folder."),
     STATUS(MAPRING_NO_SPACE,
            "There is not enough room for the ring where it was to be kept; use a smaller capacity, or "

@@ -37,10 +37,28 @@ static size_t utf8_length(const unsigned char *s)
     return length;
 }
 
+#define LOCAL_PREFIX "Local\\"
+#define GLOBAL_PREFIX "Global\\"
+
+const char *canonical_name(const char *name)
+{
+    size_t length = sizeof LOCAL_PREFIX - 1;
+    return strncmp(name, LOCAL_PREFIX, length) == 0 ? name + length : name;
+}
+
+const char *plain_name(const char *name, bool *global)
+{
+    size_t length = sizeof GLOBAL_PREFIX - 1;
+    *global = strncmp(name, GLOBAL_PREFIX, length) == 0;
+    return *global ? name + length : canonical_name(name);
+}
+
 int32_t validate_name(const char *name)
 {
     if (name == NULL)
         return MAPRING_INVALID_ARGUMENT;
+    bool global;
+    name = plain_name(name, &global);
     size_t length = strnlen(name, MAPRING_NAME_MAX + 1);
     if (length == 0 || length > MAPRING_NAME_MAX || name[0] == '.')
         return MAPRING_INVALID_NAME;
@@ -87,7 +105,7 @@ int32_t validate_identity(const struct identity *identity, uint64_t segment_size
 {
     if (identity->magic.word != IDENTITY_MAGIC)
         return MAPRING_NOT_A_RING;
-    if (identity->kind != KIND_RING)
+    if (identity->kind != MAPRING_KIND_RING)
         return MAPRING_WRONG_KIND;
     if (identity->format_version != MAPRING_FORMAT_VERSION)
         return MAPRING_WRONG_VERSION;
@@ -108,4 +126,48 @@ int32_t validate_identity(const struct identity *identity, uint64_t segment_size
     memcpy(computed.ring_id, identity->ring_id, sizeof computed.ring_id);
     *geometry = computed;
     return MAPRING_OK;
+}
+
+uint64_t segment_size_of(uint64_t size, uint64_t data_offset)
+{
+    return data_offset + align_up(size, 4096);
+}
+
+static int32_t validate_contents(const struct segment_header *header)
+{
+    bool in_memory = header->kind == MAPRING_KIND_SEGMENT;
+    switch (header->kind) {
+    case MAPRING_KIND_RING | KIND_IN_FILE:
+        return MAPRING_OK;
+    case MAPRING_KIND_SEGMENT:
+    case MAPRING_KIND_SEGMENT | KIND_IN_FILE:
+        if (header->size == 0 || header->size > SEGMENT_SIZE_MAX ||
+            (in_memory && ((header->data_offset != REGION_ALIGNMENT && header->data_offset != LARGE_PAGE_SIZE) ||
+                           header->segment_size != segment_size_of(header->size, header->data_offset))))
+            return MAPRING_CORRUPT;
+        return MAPRING_OK;
+    case MAPRING_KIND_EVENT:
+        return header->size <= 1 ? MAPRING_OK : MAPRING_CORRUPT;
+    case MAPRING_KIND_SEMAPHORE:
+        return header->size >= 1 && header->size <= INT32_MAX ? MAPRING_OK : MAPRING_CORRUPT;
+    case MAPRING_KIND_MUTEX:
+        return MAPRING_OK;
+    default:
+        return MAPRING_WRONG_KIND; /* one of later versions */
+    }
+}
+
+int32_t validate_header(const struct segment_header *header, uint64_t segment_size)
+{
+    if (header->magic.word != IDENTITY_MAGIC)
+        return MAPRING_NOT_A_RING;
+    if (header->format_version != MAPRING_FORMAT_VERSION)
+        return MAPRING_WRONG_VERSION;
+    if (memchr(header->name, 0, sizeof header->name) == NULL ||
+        (header->name[0] != 0 && validate_name(header->name) < 0))
+        return MAPRING_CORRUPT;
+    int32_t status = validate_contents(header);
+    if (status < 0)
+        return status;
+    return segment_size < header->segment_size ? MAPRING_TRUNCATED : MAPRING_OK;
 }

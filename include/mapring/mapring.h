@@ -8,9 +8,14 @@
 #define MAPRING_MAPRING_H
 
 #include "consumer.h"
+#include "event.h"
 #include "inspect.h"
 #include "message.h"
+#include "mutex.h"
+#include "names.h"
 #include "producer.h"
+#include "segment.h"
+#include "semaphore.h"
 #include "status.h"
 #include "version.h"
 

@@ -16,22 +16,16 @@
 
 #include "export.h"
 #include "message.h"
+#include "names.h"
 #include "status.h"
 
 MAPRING_BEGIN
 
 typedef struct mapring_producer mapring_producer;
 
-/* How mapring_producer_open() treats a name that exists, or does not. */
-enum {
-    MAPRING_CREATE_OR_OPEN = 0, /* create the ring, or take over one whose producer is gone */
-    MAPRING_CREATE_NEW = 1,     /* fail with MAPRING_EXISTS if there is one */
-    MAPRING_OPEN_EXISTING = 2   /* fail with MAPRING_NOT_FOUND if there is none */
-};
-
 typedef struct mapring_producer_options {
     uint32_t struct_size;    /* sizeof(mapring_producer_options) */
-    uint32_t mode;           /* MAPRING_CREATE_OR_OPEN, ... */
+    uint32_t mode;           /* MAPRING_CREATE_OR_OPEN (or take over one whose producer is gone), ... */
     uint64_t capacity;       /* bytes of data, a power of two; 0: the default, or whatever an existing ring has */
     uint32_t max_consumers;  /* consumer slots; 0: the default, or whatever an existing ring has */
     uint32_t reserved0;      /* 0 */

@@ -28,14 +28,21 @@ enum {
     MAPRING_NO_CLAIM = -8,
     MAPRING_NOT_READ = -9,
     MAPRING_UNRELEASED = -10,
+    MAPRING_INVALID_SIZE = -11,
+    MAPRING_MISALIGNED = -12,
+    MAPRING_NOT_MAPPED = -13,
+    MAPRING_NOT_LOCKED = -14,
+    MAPRING_LOCKED = -15,
 
-    /* The state of the ring. */
+    /* The state of the ring, or of what is shared. */
     MAPRING_FULL = -20,
     MAPRING_TIMEOUT = -21,
     MAPRING_STREAM_ENDED = -22,
     MAPRING_NO_PRODUCER = -23,
     MAPRING_PRODUCER_EXISTS = -24,
     MAPRING_NO_SLOT = -25,
+    MAPRING_BUSY = -34,
+    MAPRING_ADDRESS_TAKEN = -35,
 
     /* The name, the file and what was found there. */
     MAPRING_NOT_FOUND = -40,
@@ -48,6 +55,8 @@ enum {
     MAPRING_TRUNCATED = -47,
     MAPRING_CORRUPT = -48,
     MAPRING_UNTRUSTED = -49,
+    MAPRING_FOREIGN = -50,
+    MAPRING_TOO_SMALL = -51,
 
     /* What the system refused. */
     MAPRING_PERMISSION = -60,

@@ -1,8 +1,8 @@
 /*
- * The folder that names live in, and files that appear in a folder whole or not at all.
+ * The folders that names live in, and opening what is found in a folder.
  *
- * By default /dev/shm/mapring-UID, which belongs to the user alone. The
- * environment variable MAPRING_DIR names another one, for containers whose
+ * By default /dev/shm/mapring-UID, which belongs to the user alone, and /dev/shm/mapring-global for all. The
+ * environment variables MAPRING_DIR and MAPRING_GLOBAL_DIR name others, for containers whose
  * /dev/shm is small.
  */
 #include <errno.h>
@@ -55,75 +55,105 @@ int32_t linux_status(int error)
     }
 }
 
-int32_t linux_folder_open(bool create, int *folder_fd)
+/* The path of the folder, and whether its name was given to us. */
+static bool folder_path(bool global, char path[PATH_MAX])
 {
-    char path[64];
-    const char *folder = secure_getenv("MAPRING_DIR");
-    if (folder == NULL || folder[0] == 0) {
-        snprintf(path, sizeof path, "/dev/shm/mapring-%lu", (unsigned long)geteuid());
-        folder = path;
+    const char *given = secure_getenv(global ? "MAPRING_GLOBAL_DIR" : "MAPRING_DIR");
+    if (given != NULL && given[0] != 0) {
+        snprintf(path, PATH_MAX, "%s", given);
+        return true;
     }
-    if (create && mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return errno == ENOENT || errno == ENOTDIR ? MAPRING_UNSUPPORTED : linux_status(errno);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (global)
+        snprintf(path, PATH_MAX, "/dev/shm/mapring-global");
+    else
+        snprintf(path, PATH_MAX, "/dev/shm/mapring-%lu", (unsigned long)geteuid());
+    return false;
+}
+
+/* Others who may write into the folder could plant and replace what we find there, unless it is sticky: then they can
+ * only plant, and we look whose a name is. */
+static bool is_trusted(const struct stat *folder, bool global)
+{
+    bool others_write = (folder->st_mode & (S_IWGRP | S_IWOTH)) != 0;
+    if (!global)
+        return folder->st_uid == geteuid() && !others_write;
+    return (folder->st_uid == geteuid() || folder->st_uid == 0) && (!others_write || (folder->st_mode & S_ISVTX) != 0);
+}
+
+/* One folder for all that belonged to some user would let him do as he likes with the names of others, so only root
+ * makes it where it is by default. */
+static int32_t make_folder(const char *path, bool global, bool given, bool *made)
+{
+    *made = false;
+    if (global && !given && geteuid() != 0)
+        return MAPRING_OK;
+    *made = mkdir(path, 0700) == 0;
+    if (*made || errno == EEXIST)
+        return MAPRING_OK;
+    return errno == ENOENT || errno == ENOTDIR ? MAPRING_UNSUPPORTED : linux_status(errno);
+}
+
+int32_t linux_folder_open(bool global, bool create, int *folder_fd)
+{
+    char path[PATH_MAX];
+    bool given = folder_path(global, path);
+    bool made = false;
+    int32_t status = create ? make_folder(path, global, given, &made) : MAPRING_OK;
+    if (status < 0)
+        return status;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         if (errno == ENOTDIR || errno == ELOOP)
             return MAPRING_UNTRUSTED; /* a link or a file in the place of the folder */
-        return linux_status(errno);
+        return create && errno == ENOENT ? MAPRING_UNSUPPORTED : linux_status(errno);
     }
-
-    /* Others who may write into the folder could plant and replace what we find there. */
-    struct stat status;
-    if (fstat(fd, &status) != 0 || status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    struct stat folder;
+    if (fstat(fd, &folder) != 0 || !is_trusted(&folder, global)) {
         close(fd);
         return MAPRING_UNTRUSTED;
+    }
+    /* Only now that it is known to be ours; and again if who made it died here. */
+    bool open_to_all = (folder.st_mode & 07777) == 01777;
+    if (global && create && folder.st_uid == geteuid() && !open_to_all && (made || !given) && fchmod(fd, 01777) != 0) {
+        status = linux_status(errno);
+        close(fd);
+        return status;
     }
     *folder_fd = fd;
     return MAPRING_OK;
 }
 
-int32_t linux_file_create(int folder_fd, const char *near_name, int *fd, char **temporary_name)
+int32_t linux_parent_open(const char *path, int *folder_fd, const char **own_name)
 {
-    *temporary_name = NULL;
-    *fd = openat(folder_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (*fd >= 0)
-        return MAPRING_OK;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
-        return linux_status(errno);
-
-    uint64_t random[2];
-    int32_t status = platform_random(random);
-    if (status < 0)
-        return status;
-    size_t size = strlen(near_name) + 32;
-    char *name = malloc(size);
-    if (name == NULL)
+    const char *slash = strrchr(path, '/');
+    *own_name = slash == NULL ? path : slash + 1;
+    if (**own_name == 0)
+        return MAPRING_NOT_A_RING; /* a folder */
+    char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    if (folder == NULL)
         return MAPRING_NO_MEMORY;
-    snprintf(name, size, ".%.180s.%016llx", near_name, (unsigned long long)random[0]);
-    *fd = openat(folder_fd, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (*fd < 0) {
-        status = linux_status(errno);
-        free(name);
-        return status;
-    }
-    *temporary_name = name;
-    return MAPRING_OK;
+    *folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = errno;
+    free(folder);
+    return *folder_fd < 0 ? linux_status(error) : MAPRING_OK;
 }
 
-int32_t linux_file_link(int fd, int from_folder_fd, const char *temporary_name, int to_folder_fd, const char *name)
+int32_t linux_regular_open(int folder_fd, const char *path, int flags, int *fd)
 {
-    int result;
-    if (temporary_name != NULL) {
-        result = linkat(from_folder_fd, temporary_name, to_folder_fd, name, 0);
-        if (result == 0)
-            unlinkat(from_folder_fd, temporary_name, 0);
-    } else {
-        char path[32];
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        result = linkat(AT_FDCWD, path, to_folder_fd, name, AT_SYMLINK_FOLLOW);
-        /* Without /proc there is a way that needs a capability. */
-        if (result != 0 && errno == ENOENT)
-            result = linkat(fd, "", to_folder_fd, name, AT_EMPTY_PATH);
-    }
-    return result == 0 ? MAPRING_OK : linux_status(errno);
+    /* Looks before it opens: opening a FIFO lets go who waits at its other end, and devices may act on it. A link that
+     * is not to be followed is refused by openat(). */
+    struct stat status;
+    if (fstatat(folder_fd, path, &status, (flags & O_NOFOLLOW) != 0 ? AT_SYMLINK_NOFOLLOW : 0) != 0)
+        return linux_status(errno);
+    if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode))
+        return MAPRING_NOT_A_RING;
+    /* It may have been replaced since: a FIFO must not hold us up, nor a terminal become ours. */
+    *fd = openat(folder_fd, path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0)
+        return linux_status(errno);
+    if (fstat(*fd, &status) == 0 && S_ISREG(status.st_mode))
+        return MAPRING_OK;
+    close(*fd);
+    *fd = -1;
+    return MAPRING_NOT_A_RING;
 }

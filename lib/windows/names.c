@@ -155,8 +155,9 @@ static int32_t read_names(struct name_list *list)
  * memory of a stranger, which fails where a load would fault. */
 static bool is_ring(const char *name)
 {
+    struct platform_target target = {.name = name, .kind = MAPRING_KIND_RING};
     struct platform_segment *segment;
-    if (platform_segment_open(name, NULL, PLATFORM_OBSERVE, &segment) < 0)
+    if (platform_segment_open(&target, PLATFORM_OBSERVE, &segment) < 0)
         return false;
     uint64_t magic = 0;
     void *address;

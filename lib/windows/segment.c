@@ -125,17 +125,18 @@ static int32_t create_file(struct platform_segment *segment, const char *file)
     return status;
 }
 
-int32_t platform_segment_create(const char *name, const char *file, uint64_t size,
+int32_t platform_segment_create(const struct platform_target *target, uint64_t size,
                                 const struct platform_extent *extents, uint32_t count, struct platform_segment **out)
 {
     /* A section is committed as a whole, and so is a file that it extends. */
     (void)extents;
     (void)count;
+    const char *file = target->file;
     struct platform_segment *segment = calloc(1, sizeof *segment);
     if (segment == NULL)
         return MAPRING_NO_MEMORY;
     wchar_t object_name[WIN32_NAME_SIZE];
-    int32_t status = win32_segment_name(name, object_name);
+    int32_t status = win32_segment_name(target->name, object_name);
     if (status == MAPRING_OK && file != NULL)
         status = create_file(segment, file);
     if (status == MAPRING_OK)
@@ -148,8 +149,10 @@ int32_t platform_segment_create(const char *name, const char *file, uint64_t siz
     return MAPRING_OK;
 }
 
-int32_t platform_segment_publish(struct platform_segment *segment)
+int32_t platform_segment_publish(struct platform_segment *segment, const struct segment_header *header)
 {
+    if (header != NULL)
+        return MAPRING_UNSUPPORTED;
     if (segment->unpublished != NULL || segment->name[0] == 0) {
         free(segment->unpublished);
         segment->unpublished = NULL;
@@ -205,9 +208,12 @@ static int32_t observe_file(struct platform_segment *segment, const wchar_t *pat
     return status < 0 ? status : create_section(segment, PAGE_READONLY, 0, NULL);
 }
 
-int32_t platform_segment_open(const char *name, const char *file, enum platform_access access,
+int32_t platform_segment_open(const struct platform_target *target, enum platform_access access,
                               struct platform_segment **out)
 {
+    const char *name = target->name, *file = target->file;
+    if (target->kind != MAPRING_KIND_RING)
+        return MAPRING_UNSUPPORTED;
     struct platform_segment *segment = calloc(1, sizeof *segment);
     if (segment == NULL)
         return MAPRING_NO_MEMORY;
@@ -301,4 +307,88 @@ int32_t platform_flush(const struct platform_segment *segment, void *address, ui
     if (segment->file != NULL && !FlushFileBuffers(segment->file))
         return win32_status(GetLastError());
     return MAPRING_OK;
+}
+
+/* Segments that are no ring. */
+
+int32_t platform_segment_open_file(const struct platform_target *target, uint64_t size, struct platform_segment **out)
+{
+    (void)target;
+    (void)size;
+    (void)out;
+    return MAPRING_UNSUPPORTED;
+}
+
+const struct segment_header *platform_segment_header(const struct platform_segment *segment)
+{
+    (void)segment;
+    return NULL;
+}
+
+int32_t platform_segment_is_in_file(const struct platform_segment *segment, const char *file)
+{
+    (void)segment;
+    (void)file;
+    return MAPRING_UNSUPPORTED;
+}
+
+int32_t platform_name_kind(const struct platform_target *target)
+{
+    (void)target;
+    return MAPRING_UNSUPPORTED;
+}
+
+int32_t platform_segment_remove(const struct platform_target *target)
+{
+    (void)target;
+    return MAPRING_UNSUPPORTED;
+}
+
+int32_t platform_sweep(void)
+{
+    return 0;
+}
+
+int32_t platform_segment_export(const struct platform_segment *segment, uint32_t flags, int64_t *descriptor)
+{
+    (void)segment;
+    (void)flags;
+    (void)descriptor;
+    return MAPRING_UNSUPPORTED;
+}
+
+int32_t platform_segment_import(int64_t descriptor, uint32_t flags, struct platform_segment **out)
+{
+    (void)descriptor;
+    (void)flags;
+    (void)out;
+    return MAPRING_UNSUPPORTED;
+}
+
+int32_t platform_map_view(const struct platform_segment *segment, uint64_t offset, uint64_t size, uint32_t flags,
+                          void *wanted, void **address)
+{
+    (void)segment;
+    (void)offset;
+    (void)size;
+    (void)flags;
+    (void)wanted;
+    (void)address;
+    return MAPRING_UNSUPPORTED;
+}
+
+uint64_t platform_large_pages(const void *address, uint64_t size)
+{
+    (void)address;
+    (void)size;
+    return 0;
+}
+
+int32_t platform_flush_view(const struct platform_segment *segment, const void *address, uint64_t size, bool wait)
+{
+    (void)segment;
+    (void)address;
+    (void)size;
+    (void)wait;
+    return MAPRING_UNSUPPORTED;
 }

@@ -63,6 +63,54 @@ AT(mapring_consumer_info, lag_bytes, 24, 8);
 AT(mapring_consumer_info, lag_messages, 32, 8);
 AT(mapring_consumer_info, reserved, 40, 16);
 
+static_assert(sizeof(mapring_segment_options) == 64, "mapring_segment_options");
+AT(mapring_segment_options, struct_size, 0, 4);
+AT(mapring_segment_options, mode, 4, 4);
+AT(mapring_segment_options, size, 8, 8);
+AT(mapring_segment_options, file, 16, 8);
+AT(mapring_segment_options, flags, 24, 4);
+AT(mapring_segment_options, permissions, 28, 4);
+AT(mapring_segment_options, reserved, 32, 32);
+
+static_assert(sizeof(mapring_segment_info) == 296, "mapring_segment_info");
+AT(mapring_segment_info, struct_size, 0, 4);
+AT(mapring_segment_info, flags, 4, 4);
+AT(mapring_segment_info, size, 8, 8);
+AT(mapring_segment_info, allocated, 16, 8);
+AT(mapring_segment_info, large_pages, 24, 8);
+AT(mapring_segment_info, created_ns, 32, 8);
+AT(mapring_segment_info, created, 40, 4);
+AT(mapring_segment_info, backing, 44, 4);
+AT(mapring_segment_info, views, 48, 4);
+AT(mapring_segment_info, reserved0, 52, 4);
+AT(mapring_segment_info, name, 56, 208);
+AT(mapring_segment_info, reserved, 264, 32);
+
+static_assert(sizeof(mapring_event_options) == 56, "mapring_event_options");
+AT(mapring_event_options, struct_size, 0, 4);
+AT(mapring_event_options, mode, 4, 4);
+AT(mapring_event_options, manual_reset, 8, 4);
+AT(mapring_event_options, set, 12, 4);
+AT(mapring_event_options, flags, 16, 4);
+AT(mapring_event_options, permissions, 20, 4);
+AT(mapring_event_options, reserved, 24, 32);
+
+static_assert(sizeof(mapring_semaphore_options) == 56, "mapring_semaphore_options");
+AT(mapring_semaphore_options, struct_size, 0, 4);
+AT(mapring_semaphore_options, mode, 4, 4);
+AT(mapring_semaphore_options, initial, 8, 4);
+AT(mapring_semaphore_options, maximum, 12, 4);
+AT(mapring_semaphore_options, flags, 16, 4);
+AT(mapring_semaphore_options, permissions, 20, 4);
+AT(mapring_semaphore_options, reserved, 24, 32);
+
+static_assert(sizeof(mapring_mutex_options) == 48, "mapring_mutex_options");
+AT(mapring_mutex_options, struct_size, 0, 4);
+AT(mapring_mutex_options, mode, 4, 4);
+AT(mapring_mutex_options, flags, 8, 4);
+AT(mapring_mutex_options, permissions, 12, 4);
+AT(mapring_mutex_options, reserved, 16, 32);
+
 static_assert(MAPRING_OK == 0 && MAPRING_INVALID_ARGUMENT == -1 && MAPRING_INVALID_OPTIONS == -2 &&
                   MAPRING_INVALID_NAME == -3 && MAPRING_INVALID_CAPACITY == -4 && MAPRING_MESSAGE_TOO_LARGE == -5 &&
                   MAPRING_BUFFER_TOO_SMALL == -6 && MAPRING_CLAIM_OPEN == -7 && MAPRING_NO_CLAIM == -8 &&
@@ -81,6 +129,18 @@ static_assert(MAPRING_PERMISSION == -60 && MAPRING_NO_SPACE == -61 && MAPRING_NO
               "statuses of the system");
 
 static_assert(MAPRING_CREATE_OR_OPEN == 0 && MAPRING_CREATE_NEW == 1 && MAPRING_OPEN_EXISTING == 2, "modes");
+static_assert(MAPRING_INVALID_SIZE == -11 && MAPRING_MISALIGNED == -12 && MAPRING_NOT_MAPPED == -13 &&
+                  MAPRING_NOT_LOCKED == -14 && MAPRING_LOCKED == -15 && MAPRING_BUSY == -34 &&
+                  MAPRING_ADDRESS_TAKEN == -35 && MAPRING_FOREIGN == -50 && MAPRING_TOO_SMALL == -51,
+              "statuses of segments");
+static_assert(MAPRING_KIND_RING == 1 && MAPRING_KIND_SEGMENT == 2 && MAPRING_KIND_EVENT == 3 &&
+                  MAPRING_KIND_SEMAPHORE == 4 && MAPRING_KIND_MUTEX == 5,
+              "kinds of names");
+static_assert(MAPRING_READ_ONLY == 0x100 && MAPRING_OTHER_OWNERS == 0x200 && MAPRING_PERSISTENT == 0x400 &&
+                  MAPRING_GROW_FILE == 0x800 && MAPRING_LARGE_PAGES == 0x1000 && MAPRING_PREFAULT == 0x2000 &&
+                  MAPRING_LOCK_PAGES == 0x4000 && MAPRING_INHERITABLE == 0x8000,
+              "flags of segments");
+static_assert(MAPRING_IN_MEMORY == 0 && MAPRING_IN_FILE == 1 && MAPRING_ABANDONED == 1, "others of segments");
 static_assert(MAPRING_FROM_OLDEST == 0 && MAPRING_FROM_NEWEST == 1, "starts");
 static_assert(MAPRING_MORE == 1, "flags");
 static_assert(MAPRING_RELIABLE == 1, "kinds");

@@ -391,14 +391,34 @@ Test(files, a_ring_under_another_name)
     }
 }
 
+/* A name that is held, and says this of itself. */
+static struct found entry_with(struct segment_header *header, uint64_t size)
+{
+    struct found found = new_found(false);
+    strcpy(header->name, found.name);
+    FILE *file = fopen(found.path, "w");
+    cr_assert_not_null(file);
+    cr_assert_eq(fwrite(header, 1, size, file), size);
+    cr_assert_eq(fclose(file), 0);
+    found.bytes = malloc(size + 1);
+    memcpy(found.bytes, header, size);
+    found.size = size;
+    found.fd = open(found.path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(flock(found.fd, LOCK_SH), 0);
+    return found;
+}
+
 Test(files, a_name_that_leads_elsewhere)
 {
-    /* The entry of a ring in a file: magic, kind 2, version, path. */
     struct entry {
-        uint64_t magic;
-        uint32_t kind, version;
+        struct segment_header header;
         char path[4096];
-    } entry = {IDENTITY_MAGIC, KIND_RING_IN_FILE, 1, ""};
+    } entry = {.header = {
+                   .magic = {IDENTITY_MAGIC},
+                   .kind = MAPRING_KIND_RING | KIND_IN_FILE,
+                   .format_version = MAPRING_FORMAT_VERSION,
+                   .segment_size = sizeof entry,
+               }};
     const struct {
         const char *path;
         int32_t expected;
@@ -410,14 +430,10 @@ Test(files, a_name_that_leads_elsewhere)
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
         memset(entry.path, 0, sizeof entry.path);
         strcpy(entry.path, targets[i].path);
-        struct found found = found_with(false, &entry, sizeof entry);
-        found.fd = open(found.path, O_RDWR | O_CLOEXEC);
-        cr_assert_eq(flock(found.fd, LOCK_SH), 0);
+        struct found found = entry_with(&entry.header, sizeof entry);
         REFUSE(&found, targets[i].path, targets[i].expected, MAPRING_PERMISSION);
     }
     memset(entry.path, 'x', sizeof entry.path); /* without an end */
-    struct found found = found_with(false, &entry, sizeof entry);
-    found.fd = open(found.path, O_RDWR | O_CLOEXEC);
-    cr_assert_eq(flock(found.fd, LOCK_SH), 0);
+    struct found found = entry_with(&entry.header, sizeof entry);
     REFUSE(&found, "an endless path", MAPRING_CORRUPT);
 }

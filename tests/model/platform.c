@@ -82,13 +82,13 @@ static void leave_names(void)
         turn_taken();
 }
 
-int32_t platform_segment_create(const char *name, const char *file, uint64_t size,
+int32_t platform_segment_create(const struct platform_target *target, uint64_t size,
                                 const struct platform_extent *extents, uint32_t count, struct platform_segment **out)
 {
     await_names();
-    bool exists = file != NULL || segment_size != 0;
+    bool exists = target->file != NULL || segment_size != 0;
     if (!exists) {
-        strncpy(segment_name, name, sizeof segment_name - 1);
+        strncpy(segment_name, target->name, sizeof segment_name - 1);
         segment_size = size;
         published = run.program->early_name;
         for (uint32_t i = 0; i < count; i++)
@@ -98,9 +98,10 @@ int32_t platform_segment_create(const char *name, const char *file, uint64_t siz
     return exists ? MAPRING_EXISTS : new_handle(out);
 }
 
-int32_t platform_segment_publish(struct platform_segment *segment)
+int32_t platform_segment_publish(struct platform_segment *segment, const struct segment_header *header)
 {
     (void)segment;
+    (void)header;
     await_names();
     if (!published)
         locks[NAME_LOCK].view = self_thread()->current;
@@ -109,13 +110,13 @@ int32_t platform_segment_publish(struct platform_segment *segment)
     return MAPRING_OK;
 }
 
-int32_t platform_segment_open(const char *name, const char *file, enum platform_access access,
+int32_t platform_segment_open(const struct platform_target *target, enum platform_access access,
                               struct platform_segment **out)
 {
     (void)access;
     *out = NULL;
     await_names();
-    bool found = file == NULL && published && strcmp(name, segment_name) == 0;
+    bool found = target->file == NULL && published && strcmp(target->name, segment_name) == 0;
     if (found)
         view_join(&self_thread()->current, &locks[NAME_LOCK].view);
     leave_names();

@@ -120,7 +120,7 @@ static struct identity good_identity(void)
     struct geometry geometry = geometry_of(65536, 5);
     return (struct identity){
         .magic = {IDENTITY_MAGIC},
-        .kind = KIND_RING,
+        .kind = MAPRING_KIND_RING,
         .format_version = MAPRING_FORMAT_VERSION,
         .segment_size = geometry.segment_size,
         .capacity = geometry.capacity,
@@ -170,7 +170,7 @@ Test(validation, broken_identities)
     BROKEN(magic.word, 0, MAPRING_NOT_A_RING);
     BROKEN(magic.word, IDENTITY_MAGIC + 1, MAPRING_NOT_A_RING);
     BROKEN(kind, 0, MAPRING_WRONG_KIND);
-    BROKEN(kind, KIND_RING_IN_FILE, MAPRING_WRONG_KIND);
+    BROKEN(kind, MAPRING_KIND_RING | KIND_IN_FILE, MAPRING_WRONG_KIND);
     BROKEN(kind, 99, MAPRING_WRONG_KIND);
     BROKEN(format_version, 0, MAPRING_WRONG_VERSION);
     BROKEN(format_version, MAPRING_FORMAT_VERSION + 1, MAPRING_WRONG_VERSION);

@@ -13,7 +13,7 @@
 static struct platform_segment *open_segment(const char *name, const char *file, enum platform_access access)
 {
     struct platform_segment *segment = NULL;
-    CHECK_IS(platform_segment_open(name, file, access, &segment), MAPRING_OK);
+    CHECK_IS(platform_segment_open(RING_TARGET(name, file), access, &segment), MAPRING_OK);
     return segment;
 }
 
@@ -74,7 +74,7 @@ static void a_segment_without_an_id_has_no_locks(void)
     char name[NAME_SIZE];
     unique_name(name, "anonymous");
     struct platform_segment *segment = NULL;
-    CHECK_IS(platform_segment_create(name, NULL, 65536, NULL, 0, &segment), MAPRING_OK);
+    CHECK_IS(platform_segment_create(RING_TARGET(name, NULL), 65536, NULL, 0, &segment), MAPRING_OK);
     CHECK_IS(platform_lock(segment, 0), MAPRING_CORRUPT);
     CHECK_IS(platform_lock_held(segment, 0), MAPRING_CORRUPT);
     platform_segment_close(segment);

@@ -125,7 +125,7 @@ static void wait_for_turn(struct platform_parking *parking, struct bell *bell, u
 static uint32_t play(const char *name, uint32_t self)
 {
     struct platform_segment *segment = NULL;
-    CHECK_IS(platform_segment_open(name, NULL, PLATFORM_ATTACH, &segment), MAPRING_OK);
+    CHECK_IS(platform_segment_open(RING_TARGET(name, NULL), PLATFORM_ATTACH, &segment), MAPRING_OK);
     const struct identity *identity = map_bytes(segment, 0, sizeof *identity, false);
     struct table *table = map_bytes(segment, 65536, sizeof *table, true);
     struct platform_parking *parking = open_parking(identity->ring_id, self);

@@ -32,7 +32,7 @@ static HANDLE make_section(const char *name, DWORD protection, DWORD size)
 static int32_t status_of_open(const char *name, const char *file, enum platform_access access)
 {
     struct platform_segment *segment = NULL;
-    int32_t status = platform_segment_open(name, file, access, &segment);
+    int32_t status = platform_segment_open(RING_TARGET(name, file), access, &segment);
     platform_segment_close(segment);
     return status;
 }
@@ -40,7 +40,7 @@ static int32_t status_of_open(const char *name, const char *file, enum platform_
 static int32_t status_of_create(const char *name, const char *file, uint64_t size)
 {
     struct platform_segment *segment = NULL;
-    int32_t status = platform_segment_create(name, file, size, NULL, 0, &segment);
+    int32_t status = platform_segment_create(RING_TARGET(name, file), size, NULL, 0, &segment);
     platform_segment_close(segment);
     return status;
 }
@@ -56,16 +56,16 @@ static void memory_is_shared_and_zeroed(void)
 
     struct platform_segment *creator = NULL, *other = NULL;
     const struct platform_extent extent = {0, 2 * MEBIBYTE};
-    if (!CHECK_IS(platform_segment_create(name, NULL, 2 * MEBIBYTE, &extent, 1, &creator), MAPRING_OK))
+    if (!CHECK_IS(platform_segment_create(RING_TARGET(name, NULL), 2 * MEBIBYTE, &extent, 1, &creator), MAPRING_OK))
         return;
-    CHECK_IS(platform_segment_publish(creator), MAPRING_OK);
+    CHECK_IS(platform_segment_publish(creator, NULL), MAPRING_OK);
     CHECK_IS((int64_t)platform_segment_size(creator), 2 * MEBIBYTE);
     CHECK_IS((int64_t)platform_segment_allocated(creator), 2 * MEBIBYTE);
     CHECK(platform_segment_is_ours(creator));
     CHECK_IS(status_of_create(name, NULL, 2 * MEBIBYTE), MAPRING_EXISTS);
     CHECK_IS(status_of_create(name, NULL, 4 * MEBIBYTE), MAPRING_EXISTS);
 
-    CHECK_IS(platform_segment_open(name, NULL, PLATFORM_ATTACH, &other), MAPRING_OK);
+    CHECK_IS(platform_segment_open(RING_TARGET(name, NULL), PLATFORM_ATTACH, &other), MAPRING_OK);
     CHECK_IS((int64_t)platform_segment_size(other), 2 * MEBIBYTE);
     uint8_t *whole = map_bytes(creator, 0, 2 * MEBIBYTE, true);
     uint8_t *part = map_bytes(other, 65536, 4096, true);
@@ -102,7 +102,7 @@ static void observers_only_read(void)
     struct platform_segment *creator = create_ring_segment(name, NULL), *observer = NULL;
     if (creator == NULL)
         return;
-    CHECK_IS(platform_segment_open(name, NULL, PLATFORM_OBSERVE, &observer), MAPRING_OK);
+    CHECK_IS(platform_segment_open(RING_TARGET(name, NULL), PLATFORM_OBSERVE, &observer), MAPRING_OK);
     void *address;
     CHECK_IS(platform_map(observer, 0, 4096, true, &address), MAPRING_PERMISSION);
     uint64_t *seen = map_bytes(observer, 0, 4096, false);
@@ -227,7 +227,7 @@ static void sections_of_strangers_do_no_harm(void)
     unique_name(name, "stranger");
     section = make_section(name, PAGE_READWRITE, 100);
     struct platform_segment *segment = NULL;
-    CHECK_IS(platform_segment_open(name, NULL, PLATFORM_ATTACH, &segment), MAPRING_OK);
+    CHECK_IS(platform_segment_open(RING_TARGET(name, NULL), PLATFORM_ATTACH, &segment), MAPRING_OK);
     CHECK_IS((int64_t)platform_segment_size(segment), 4096);
     platform_segment_close(segment);
     CHECK(!is_listed(name));
@@ -273,9 +273,11 @@ static int race(const char *name)
     tell("ready");
     await_parent();
     struct platform_segment *segment = NULL;
-    int32_t status = platform_segment_create(name, NULL, 1 << 20, NULL, 0, &segment);
+    int32_t status = platform_segment_create(RING_TARGET(name, NULL), 1 << 20, NULL, 0, &segment);
     if (status == MAPRING_EXISTS)
-        status = platform_segment_open(name, NULL, PLATFORM_ATTACH, &segment) == MAPRING_OK ? MAPRING_EXISTS : 1;
+        status = platform_segment_open(RING_TARGET(name, NULL), PLATFORM_ATTACH, &segment) == MAPRING_OK
+                     ? MAPRING_EXISTS
+                     : 1;
     tell(status == MAPRING_OK ? "created" : status == MAPRING_EXISTS ? "opened" : "failed");
     await_parent();
     platform_segment_close(segment);
@@ -343,7 +345,7 @@ static void a_file_keeps_what_was_written(void)
     CHECK_IS(status_of_open(name, path, PLATFORM_ATTACH), MAPRING_EXISTS);
     CHECK_IS(status_of_open(other_name, path, PLATFORM_ATTACH), MAPRING_PERMISSION);
     CHECK_IS(status_of_open(other_name, NULL, PLATFORM_ATTACH), MAPRING_NOT_FOUND);
-    CHECK_IS(platform_segment_open(NULL, path, PLATFORM_OBSERVE, &observer), MAPRING_OK);
+    CHECK_IS(platform_segment_open(RING_TARGET(NULL, path), PLATFORM_OBSERVE, &observer), MAPRING_OK);
     uint8_t *written = map_bytes(creator, 65536, RING_SEGMENT_SIZE - 65536, true);
     uint8_t *seen = map_bytes(observer, 65536, 4096, false);
     if (written != NULL && seen != NULL) {
@@ -361,9 +363,9 @@ static void a_file_keeps_what_was_written(void)
     CHECK_IS(status_of_open(name, NULL, PLATFORM_ATTACH), MAPRING_NOT_FOUND);
     CHECK_IS(status_of_create(name, path, RING_SEGMENT_SIZE), MAPRING_EXISTS);
     struct platform_segment *again = NULL;
-    CHECK_IS(platform_segment_open(name, path, PLATFORM_ATTACH, &again), MAPRING_OK);
+    CHECK_IS(platform_segment_open(RING_TARGET(name, path), PLATFORM_ATTACH, &again), MAPRING_OK);
     CHECK_IS(status_of_open(name, NULL, PLATFORM_ATTACH), MAPRING_NOT_FOUND);
-    CHECK_IS(platform_segment_publish(again), MAPRING_OK);
+    CHECK_IS(platform_segment_publish(again, NULL), MAPRING_OK);
     CHECK_IS(status_of_open(name, NULL, PLATFORM_ATTACH), MAPRING_OK);
     seen = map_bytes(again, 65536, 4096, true);
     CHECK(seen != NULL && seen[5] == 99);
@@ -420,7 +422,7 @@ static void files_that_are_no_ring_are_left_alone(void)
     CloseHandle(file);
     struct platform_segment *segment = NULL;
     void *none;
-    CHECK_IS(platform_segment_open(NULL, path, PLATFORM_OBSERVE, &segment), MAPRING_OK);
+    CHECK_IS(platform_segment_open(RING_TARGET(NULL, path), PLATFORM_OBSERVE, &segment), MAPRING_OK);
     CHECK_IS((int64_t)platform_segment_size(segment), 8192);
     char *seen = map_bytes(segment, 0, 5000, false);
     CHECK(seen != NULL && memcmp(seen, bytes, sizeof bytes) == 0);

@@ -10,7 +10,8 @@ struct platform_segment *create_ring_segment(const char *name, const char *file)
 {
     struct platform_segment *segment = NULL;
     const struct platform_extent extent = {0, RING_SEGMENT_SIZE};
-    if (!CHECK_IS(platform_segment_create(name, file, RING_SEGMENT_SIZE, &extent, 1, &segment), MAPRING_OK))
+    if (!CHECK_IS(platform_segment_create(RING_TARGET(name, file), RING_SEGMENT_SIZE, &extent, 1, &segment),
+                  MAPRING_OK))
         return NULL;
     struct identity *identity = map_bytes(segment, 0, sizeof *identity, true);
     if (identity != NULL) {
@@ -18,7 +19,7 @@ struct platform_segment *create_ring_segment(const char *name, const char *file)
         store64_release(&identity->magic, IDENTITY_MAGIC);
         platform_unmap(identity, sizeof *identity);
     }
-    CHECK_IS(platform_segment_publish(segment), MAPRING_OK);
+    CHECK_IS(platform_segment_publish(segment, NULL), MAPRING_OK);
     return segment;
 }
 

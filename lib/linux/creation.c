@@ -1,0 +1,162 @@
+/*
+ * Files that appear in a folder whole or not at all, and the space behind them.
+ *
+ * They are made without a name where the file system can do that. Elsewhere they have a temporary one, which
+ * their maker has locked: it is swept away once he is dead.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <mapring/mapring.h>
+
+#include "linux.h"
+
+/* Temporary names: a dot, the start of the name, a dot, a random number. */
+#define NEAR_NAME_MAX 180
+#define RANDOM_DIGITS 16
+
+static bool is_temporary(const char *entry, const char *near_name)
+{
+    size_t length = strlen(entry);
+    if (length < RANDOM_DIGITS + 3 || entry[0] != '.' || entry[length - RANDOM_DIGITS - 1] != '.' ||
+        strspn(entry + length - RANDOM_DIGITS, "0123456789abcdef") != RANDOM_DIGITS)
+        return false;
+    if (near_name == NULL)
+        return true;
+    size_t near_length = strnlen(near_name, NEAR_NAME_MAX);
+    return length == near_length + RANDOM_DIGITS + 2 && memcmp(entry + 1, near_name, near_length) == 0;
+}
+
+static bool sweep_temporary(int folder_fd, const char *entry)
+{
+    int fd;
+    if (linux_regular_open(folder_fd, entry, O_RDONLY | O_NOFOLLOW, &fd) < 0)
+        return false;
+    struct stat file;
+    bool swept = fstat(fd, &file) == 0 && file.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+                 linux_entry_is_linked(folder_fd, entry, fd) && unlinkat(folder_fd, entry, 0) == 0;
+    close(fd);
+    return swept;
+}
+
+int32_t linux_temporaries_sweep(int folder_fd, const char *near_name)
+{
+    int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL) {
+        int32_t status = linux_status(errno);
+        if (fd >= 0)
+            close(fd);
+        return status;
+    }
+    int32_t count = 0;
+    const struct dirent *entry;
+    while ((entry = readdir(folder)) != NULL)
+        if (is_temporary(entry->d_name, near_name) && sweep_temporary(folder_fd, entry->d_name))
+            count++;
+    closedir(folder);
+    return count;
+}
+
+static int32_t create_temporary(int folder_fd, const char *near_name, int *fd, char **temporary_name)
+{
+    uint64_t random[2];
+    int32_t status = platform_random(random);
+    if (status < 0)
+        return status;
+    size_t size = NEAR_NAME_MAX + RANDOM_DIGITS + 3;
+    char *name = malloc(size);
+    if (name == NULL)
+        return MAPRING_NO_MEMORY;
+    snprintf(name, size, ".%.*s.%016llx", NEAR_NAME_MAX, near_name, (unsigned long long)random[0]);
+    *fd = openat(folder_fd, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (*fd < 0) {
+        status = linux_status(errno);
+        free(name);
+        return status;
+    }
+    *temporary_name = name;
+    return MAPRING_OK;
+}
+
+/* Who sweeps has an exclusive lock, and takes away what is not locked yet. */
+static bool keep(int folder_fd, int fd, const char *temporary_name)
+{
+    return flock(fd, LOCK_SH | LOCK_NB) == 0 &&
+           (temporary_name == NULL || linux_entry_is_linked(folder_fd, temporary_name, fd));
+}
+
+int32_t linux_file_create(int folder_fd, const char *near_name, uint32_t permissions, int *fd, char **temporary_name)
+{
+    *temporary_name = NULL;
+    int32_t status = MAPRING_OK;
+    *fd = openat(folder_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (*fd < 0) {
+        if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+            return linux_status(errno);
+        linux_temporaries_sweep(folder_fd, near_name);
+        status = create_temporary(folder_fd, near_name, fd, temporary_name);
+    }
+    for (int round = 0; status == MAPRING_OK && !keep(folder_fd, *fd, *temporary_name); round++) {
+        close(*fd);
+        free(*temporary_name);
+        *temporary_name = NULL;
+        *fd = -1;
+        status = round < 10 ? create_temporary(folder_fd, near_name, fd, temporary_name) : MAPRING_BUSY;
+    }
+    /* The umask may have taken from it. */
+    if (status == MAPRING_OK && fchmod(*fd, permissions != 0 ? permissions : 0600) != 0)
+        status = linux_status(errno);
+    if (status < 0 && *fd >= 0) {
+        if (*temporary_name != NULL)
+            unlinkat(folder_fd, *temporary_name, 0);
+        close(*fd);
+        free(*temporary_name);
+        *temporary_name = NULL;
+        *fd = -1;
+    }
+    return status;
+}
+
+int32_t linux_file_link(int fd, int from_folder_fd, const char *temporary_name, int to_folder_fd, const char *name)
+{
+    int result;
+    if (temporary_name != NULL) {
+        result = linkat(from_folder_fd, temporary_name, to_folder_fd, name, 0);
+        if (result == 0)
+            unlinkat(from_folder_fd, temporary_name, 0);
+    } else {
+        char path[32];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        result = linkat(AT_FDCWD, path, to_folder_fd, name, AT_SYMLINK_FOLLOW);
+        /* Without /proc there is a way that needs a capability. */
+        if (result != 0 && errno == ENOENT)
+            result = linkat(fd, "", to_folder_fd, name, AT_EMPTY_PATH);
+    }
+    return result == 0 ? MAPRING_OK : linux_status(errno);
+}
+
+/* A signal ends an allocation that is under way, so a large one goes in pieces. */
+#define ALLOCATION_PIECE ((uint64_t)16 << 20)
+
+int32_t linux_allocate(int fd, uint64_t offset, uint64_t size)
+{
+    while (size > 0) {
+        uint64_t piece = size < ALLOCATION_PIECE ? size : ALLOCATION_PIECE;
+        int error = posix_fallocate(fd, (off_t)offset, (off_t)piece);
+        if (error == EINTR)
+            continue;
+        if (error != 0)
+            return linux_status(error);
+        offset += piece;
+        size -= piece;
+    }
+    return MAPRING_OK;
+}
