@@ -1,12 +1,14 @@
 /*
- * Who may use an object: its owner, a group and all others, each to read or to
- * write, by the mode bits that Linux has, as a list of rights.
+ * Who may use an object: its owner and all others, each to read or to write, by the
+ * mode bits that Linux has, as a list of rights. (Windows knows no group that an object belongs to.)
  */
 #include "win32.h"
 
 #include <mapring/mapring.h>
 
-/* What a process's token tells of its user, or of his group. The SID lies in the buffer. */
+#define OWNER_ALONE 0600u
+
+/* What this process's token tells of its user. The SID lies in the buffer. */
 static PSID token_sid(TOKEN_INFORMATION_CLASS what, union win32_sid *buffer)
 {
     HANDLE token;
@@ -17,14 +19,7 @@ static PSID token_sid(TOKEN_INFORMATION_CLASS what, union win32_sid *buffer)
     CloseHandle(token);
     if (!told)
         return NULL;
-    switch (what) {
-    case TokenUser:
-        return buffer->user.User.Sid;
-    case TokenOwner:
-        return buffer->owner.Owner;
-    default:
-        return buffer->group.PrimaryGroup;
-    }
+    return what == TokenOwner ? buffer->owner.Owner : buffer->user.User.Sid;
 }
 
 static bool grant(struct win32_access *access, PSID who, uint32_t bits)
@@ -35,17 +30,17 @@ static bool grant(struct win32_access *access, PSID who, uint32_t bits)
     return rights == 0 || AddAccessAllowedAce(&access->list.acl, ACL_REVISION, rights, who);
 }
 
-int32_t win32_access_of_mode(uint32_t mode, struct win32_access *access)
+int32_t win32_access_of(uint32_t permissions, struct win32_access *access)
 {
+    uint32_t bits = permissions != 0 ? permissions : OWNER_ALONE;
     SID_IDENTIFIER_AUTHORITY world = {SECURITY_WORLD_SID_AUTHORITY};
     PSID user = token_sid(TokenUser, &access->user);
-    PSID group = token_sid(TokenPrimaryGroup, &access->group);
     PSID others = &access->others.sid;
-    if (user == NULL || group == NULL || !InitializeSid(others, &world, 1))
+    if (user == NULL || !InitializeSid(others, &world, 1))
         return MAPRING_SYSTEM_ERROR;
     *GetSidSubAuthority(others, 0) = SECURITY_WORLD_RID;
-    if (!InitializeAcl(&access->list.acl, sizeof access->list, ACL_REVISION) || !grant(access, user, mode >> 6 & 7) ||
-        !grant(access, group, mode >> 3 & 7) || !grant(access, others, mode & 7) ||
+    if (!InitializeAcl(&access->list.acl, sizeof access->list, ACL_REVISION) || !grant(access, user, bits >> 6) ||
+        !grant(access, others, bits) ||
         !InitializeSecurityDescriptor(&access->descriptor, SECURITY_DESCRIPTOR_REVISION) ||
         !SetSecurityDescriptorOwner(&access->descriptor, user, FALSE) ||
         !SetSecurityDescriptorDacl(&access->descriptor, TRUE, &access->list.acl, FALSE) ||
@@ -68,9 +63,12 @@ bool win32_is_own(HANDLE object)
     PSID owner;
     BOOL defaulted;
     if (!GetKernelObjectSecurity(object, OWNER_SECURITY_INFORMATION, &told.descriptor, sizeof told, &size) ||
-        !GetSecurityDescriptorOwner(&told.descriptor, &owner, &defaulted) || owner == NULL)
+        !GetSecurityDescriptorOwner(&told.descriptor, &owner, &defaulted))
         return false;
-    /* What an administrator makes without a list of his own belongs to the administrators. */
+    /* Wine knows no owner of what was made without saying so, and has one user only. Windows always knows. */
+    if (owner == NULL)
+        return true;
+    /* What an administrator makes without saying so belongs to all administrators. */
     union win32_sid user, usual;
     PSID user_sid = token_sid(TokenUser, &user);
     PSID usual_sid = token_sid(TokenOwner, &usual);

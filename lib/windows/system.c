@@ -9,6 +9,8 @@
 
 #include <mapring/mapring.h>
 
+#include "../validate.h"
+
 #define SESSION_PREFIX L"Local\\"
 #define MACHINE_PREFIX L"Global\\"
 
@@ -63,13 +65,28 @@ int32_t win32_status(DWORD error)
     }
 }
 
-int32_t win32_segment_name(const char *name, wchar_t object_name[WIN32_NAME_SIZE])
+int32_t win32_object_name(const char *name, wchar_t object_name[WIN32_NAME_SIZE])
 {
-    const int prefix = (int)(sizeof SESSION_PREFIX / sizeof(wchar_t)) - 1;
-    wmemcpy(object_name, SESSION_PREFIX, (size_t)prefix);
+    bool global;
+    const char *plain = plain_name(name, &global);
+    const wchar_t *prefix = global ? MACHINE_PREFIX : SESSION_PREFIX;
+    const int length = (int)wcslen(prefix);
+    wmemcpy(object_name, prefix, (size_t)length);
     int written =
-        MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, name, -1, object_name + prefix, WIN32_NAME_SIZE - prefix);
+        MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, plain, -1, object_name + length, WIN32_NAME_SIZE - length);
     return written > 0 ? MAPRING_OK : MAPRING_INVALID_NAME;
+}
+
+const wchar_t *win32_plain_name(const wchar_t *object_name)
+{
+    return wcschr(object_name, L'\\') + 1;
+}
+
+void win32_companion_name(const wchar_t *object_name, const wchar_t *use, wchar_t name[WIN32_NAME_SIZE])
+{
+    _snwprintf(name, WIN32_NAME_SIZE, L"%.*ls.mapring-%ls", (int)(win32_plain_name(object_name) - object_name),
+               object_name, use);
+    name[WIN32_NAME_SIZE - 1] = 0;
 }
 
 void win32_ring_name(const uint64_t ring_id[2], const wchar_t *use, uint32_t number,

@@ -16,14 +16,24 @@
 /* Names of objects, ended by a zero. */
 #define WIN32_NAME_SIZE 256
 
+#define WIN32_PAGE 4096u
+
+struct win32_control;
+
 struct platform_segment {
-    HANDLE mapping; /* the name lives as long as somebody has a handle such as this */
-    HANDLE named;   /* or such as this, for a segment that was opened by its file */
-    HANDLE file;    /* for a segment that was made or opened by its file: keeps writers away; else NULL */
-    uint64_t size;
+    HANDLE mapping;    /* the section that has the bytes; the name lives as long as somebody has a handle of it */
+    HANDLE named;      /* the one that has the name, for a ring that was opened by its file, and a segment in a file */
+    HANDLE file;       /* keeps others from the file; NULL: none */
+    uint64_t size;     /* of the section with the bytes, rounded up to pages */
+    uint64_t old_size; /* of a file, before it was made larger */
+    uint64_t new_size; /* of a file that is made larger when it is published; else, and afterwards, 0 */
+    struct win32_control *control; /* of a segment in a file: what the section with the name holds */
     wchar_t *unpublished; /* full path of a file that this handle made and has not published: goes with the handle */
-    wchar_t name[WIN32_NAME_SIZE]; /* of a segment that was opened by its file, to be published */
-    uint64_t lock_id[2];           /* the ring's id, once it has been needed; 0 before */
+    wchar_t name[WIN32_NAME_SIZE]; /* that is to be published */
+    uint32_t flags;
+    uint32_t permissions;
+    struct segment_header header; /* of what is no ring */
+    uint64_t lock_id[2];          /* the ring's id, once it has been needed; 0 before */
     HANDLE locks[PLATFORM_LOCKS];
 };
 
@@ -46,31 +56,80 @@ struct win32_access {
     SECURITY_ATTRIBUTES attributes;
     SECURITY_DESCRIPTOR descriptor;
     union win32_sid user;
-    union win32_sid group;
     union win32_sid others;
     union {
         ACL acl;
-        uint8_t bytes[sizeof(ACL) + 3 * (sizeof(ACCESS_ALLOWED_ACE) + SECURITY_MAX_SID_SIZE)];
+        uint8_t bytes[sizeof(ACL) + 2 * (sizeof(ACCESS_ALLOWED_ACE) + SECURITY_MAX_SID_SIZE)];
     } list;
 };
 
-#define WIN32_OWNER_ALONE 0600u
-
-/* The owner is the user; of the mode the read and write bits of owner, group and others count. */
-int32_t win32_access_of_mode(uint32_t mode, struct win32_access *access);
+/* The owner is the user; of the permissions the bits of owner and others count, and 0 is 0600. */
+int32_t win32_access_of(uint32_t permissions, struct win32_access *access);
 
 /* Whether an object, opened with READ_CONTROL, belongs to this user. */
 bool win32_is_own(HANDLE object);
 
 /* Names. */
 
-/* A segment: a name of this session. MAPRING_INVALID_NAME if it is no valid UTF-8 or too long. */
-int32_t win32_segment_name(const char *name, wchar_t object_name[WIN32_NAME_SIZE]);
+/* The object that a valid name belongs to: of this session, or of the machine. MAPRING_INVALID_NAME if it is no valid
+ * UTF-8 or too long. */
+int32_t win32_object_name(const char *name, wchar_t object_name[WIN32_NAME_SIZE]);
 
-/* A lock or an event of a ring: a name of the machine, since a ring in a file can be reached from several sessions. No
- * segment's name is like it: none starts with a dot. */
+/* An object of the library's own, of this session or of the machine as that one is: no name of a caller's starts with a
+ * dot. */
+void win32_companion_name(const wchar_t *object_name, const wchar_t *use, wchar_t name[WIN32_NAME_SIZE]);
+
+/* The part of an object's name behind its prefix. */
+const wchar_t *win32_plain_name(const wchar_t *object_name);
+
+/* A lock or an event of a ring: a name of the machine, since a ring in a file can be reached from several sessions. */
 void win32_ring_name(const uint64_t ring_id[2], const wchar_t *use, uint32_t number,
                      wchar_t object_name[WIN32_NAME_SIZE]);
+
+/* Sections (segment.c). */
+
+/* Opens a section, and sees that it is ours to use: MAPRING_UNTRUSTED. */
+int32_t win32_section_open(const wchar_t *object_name, DWORD rights, uint32_t flags, HANDLE *section);
+
+/* How much of the section can be read, which is all of it but for strangers' sections that are only reserved; and what
+ * its header says, whatever that is, if it is long enough for one. */
+int32_t win32_section_look(HANDLE section, uint64_t *size, struct segment_header *header);
+
+/* Files (files.c). */
+
+/* The caller frees it. */
+int32_t win32_wide_path(const char *path, wchar_t **out);
+
+/* The same path, whatever the current folder will be. The caller frees it. */
+wchar_t *win32_full_path(const wchar_t *path);
+
+/* After MAPRING_PERMISSION GetLastError() tells more. */
+int32_t win32_file_open(const wchar_t *path, DWORD rights, DWORD share, DWORD disposition,
+                        SECURITY_ATTRIBUTES *attributes, HANDLE *out);
+
+uint64_t win32_file_size(HANDLE file);
+
+/* Those who have a handle of a segment's file: process ids in the low half, handles in the high; 0: nobody. */
+#define WIN32_FILE_HOLDERS 64
+
+/* What the section with the name of a segment in a file holds. */
+struct win32_control {
+    struct segment_header header;
+    FILE_ID_INFO file;
+    shared64 holders[WIN32_FILE_HOLDERS];
+};
+
+static_assert(sizeof(struct win32_control) <= WIN32_PAGE, "one page");
+
+/* Says which file it is, for those who come after. */
+bool win32_file_identify(HANDLE file, FILE_ID_INFO *id);
+
+/* A handle of the file from one of its holders, or NULL. */
+HANDLE win32_file_take(struct win32_control *control);
+
+/* Joins the holders, of whom others may take it, and leaves them before the handle is closed. */
+void win32_file_hold(struct win32_control *control, HANDLE file);
+void win32_file_leave(struct win32_control *control, HANDLE file);
 
 /* A function of the native interface (ntdll), or NULL. */
 void (*win32_native_function(const char *name))(void);

@@ -15,6 +15,7 @@ struct platform_segment *create_ring_segment(const char *name, const char *file)
         return NULL;
     struct identity *identity = map_bytes(segment, 0, sizeof *identity, true);
     if (identity != NULL) {
+        identity->kind = MAPRING_KIND_RING;
         CHECK_IS(platform_random(identity->ring_id), MAPRING_OK);
         store64_release(&identity->magic, IDENTITY_MAGIC);
         platform_unmap(identity, sizeof *identity);
