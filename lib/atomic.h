@@ -80,6 +80,18 @@ static inline void and64(shared64 *shared, uint64_t bits)
     AO_and_full(ao64(shared), (AO_t)bits);
 }
 
+/* Release; not a full fence. */
+static inline void add64(shared64 *shared, uint64_t value)
+{
+    AO_fetch_and_add_full(ao64(shared), (AO_t)value);
+}
+
+/* Acquire and release; not a full fence. Whether the word was `expected`, and is `desired` now. */
+static inline bool compare_and_swap64(shared64 *shared, uint64_t expected, uint64_t desired)
+{
+    return AO_compare_and_swap_full(ao64(shared), (AO_t)expected, (AO_t)desired) != 0;
+}
+
 static inline uint32_t load32_acquire(const shared32 *shared)
 {
     return AO_int_load_acquire(ao32(shared));
@@ -177,6 +189,18 @@ static inline void copy_from_shared(void *bytes, const void *shared, uint64_t le
         copy_short(bytes, shared, length);
     else
         memcpy(bytes, shared, (size_t)length);
+}
+
+/* The same, and an acquire load of a header, where the producer may overwrite the bytes meanwhile: what came out counts
+ * only if a look afterwards, at the frontier as a rule, says that it did not. */
+static inline uint64_t load64_racing(const shared64 *shared)
+{
+    return load64_acquire(shared);
+}
+
+static inline void copy_racing(void *bytes, const void *shared, uint64_t length)
+{
+    copy_from_shared(bytes, shared, length);
 }
 
 #endif

@@ -11,29 +11,60 @@
 #include "index.h"
 #include "producer.h"
 #include "record.h"
+#include "slot.h"
 
 /* How often a producer without room looks for dead consumers. */
 #define PROBE_NS 10000000u
 
-/* The least position that some consumer still needs; that of the producer if there is none. */
-static uint64_t least_cursor(const struct mapring_producer *producer)
+/* The least position that some group or consumer still needs, at most `least`. */
+static uint64_t look_at_cursors(const struct mapring_producer *producer, uint64_t least)
 {
     const struct ring *ring = &producer->ring;
+    uint64_t position = least;
+    /* One below what was acted on belongs to a joiner who came too late, and will find out. */
     uint64_t floor = overwritten_below(producer->acted, ring->geometry.capacity);
-    uint64_t least = producer_position(producer);
-    /* Pairs, as the cursors do, with the fence in place_cursor(). */
+
+    /* Groups first: who takes from one says so in its slot before it moves the group's mark on. */
+    uint64_t groups = load64_relaxed(&ring->readers->groups_used);
+    for (uint32_t i = 0; i < GROUPS_MAX && groups >> i != 0; i++) {
+        if ((groups >> i & 1) == 0)
+            continue;
+        /* Pairs with the compare-and-swap in take(). */
+        uint64_t taken = mark_position_until(load64_acquire(&ring->readers->groups[i].mark), position);
+        if (taken >= floor && taken < least)
+            least = taken;
+    }
+
+    /* Pairs, as the cursors do, with the fence in slot_place_at(). */
     uint64_t used = load64_relaxed(&ring->readers->used);
     for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
         if ((used >> i / SLOTS_PER_BIT & 1) == 0) {
             i |= SLOTS_PER_BIT - 1;
             continue;
         }
-        uint64_t cursor = load64_relaxed(&ring->readers->slots[i].cursor);
-        /* One below what was acted on belongs to a joiner who came too late, and will find out. */
-        if (cursor >= floor && cursor < least)
+        const struct slot *slot = &ring->readers->slots[i];
+        uint64_t cursor = load64_relaxed(&slot->cursor);
+        if (cursor >= floor && cursor < least && slot_counts(slot))
             least = cursor;
     }
     return least & ~(uint64_t)7; /* whatever a peer stored */
+}
+
+/* How often places may move meanwhile: a peer may change the count for ever. */
+#define MOVES_MAX 1000
+
+uint64_t least_cursor(const struct mapring_producer *producer)
+{
+    const shared64 *moves = &producer->ring.readers->moves;
+    for (int round = 0;; round++) {
+        /* Pairs with the update of it in inherit_from() and its like: what moved before is seen where it went. */
+        uint64_t before = load64_acquire(moves);
+        uint64_t least = look_at_cursors(producer, producer_position(producer));
+        /* Who saw the place that was left sees the count. */
+        fence_acquire();
+        if (load64_relaxed(moves) == before || round == MOVES_MAX)
+            return least;
+    }
 }
 
 /* Tries to move the frontier to where a claim up to `end` needs it, and on to the end of the stride. */
@@ -48,11 +79,11 @@ static bool advance_frontier(struct mapring_producer *producer, uint64_t end)
     if (producer->least + capacity < end)
         producer->least = least_cursor(producer);
     uint64_t frontier = min64(stride_end(end - 1, capacity), producer->least + capacity);
-    if (frontier < end)
+    if (frontier < end || (frontier > producer->durable && !secure_frontier(producer, frontier)))
         return false;
 
     store64_relaxed(&stream->frontier, frontier);
-    /* Pairs with the fence in place_cursor(): either we see the joiner's cursor, or it sees our frontier. And as an
+    /* Pairs with the fence in slot_place_at(): either we see the joiner's cursor, or it sees our frontier. And as an
      * acquire fence with the release stores of cursors: the reads before those that we saw are over. The second look
      * only lowers the frontier, and so needs no fence. */
     fence_full();
@@ -68,24 +99,6 @@ static bool advance_frontier(struct mapring_producer *producer, uint64_t end)
      * processor's order comes with the lock of the dead. */
     fence_release();
     return end <= frontier;
-}
-
-uint32_t reclaim_dead(struct mapring_producer *producer)
-{
-    struct ring *ring = &producer->ring;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
-        struct slot *slot = &ring->readers->slots[i];
-        if (load64_relaxed(&slot->state) == 0 && load64_relaxed(&slot->cursor) == NO_POSITION)
-            continue;
-        if (platform_lock(ring->segment, SLOT_NUMBER(i)) != 1)
-            continue;
-        store64_relaxed(&slot->cursor, NO_POSITION);
-        store64_relaxed(&slot->state, 0);
-        platform_unlock(ring->segment, SLOT_NUMBER(i));
-        count++;
-    }
-    return count;
 }
 
 int32_t wait_for_readers(struct mapring_producer *producer, bool (*ready)(void *producer), int64_t timeout_ns)
@@ -117,13 +130,45 @@ int32_t wait_for_readers(struct mapring_producer *producer, bool (*ready)(void *
 static bool room_is_there(void *context)
 {
     struct mapring_producer *producer = context;
-    return advance_frontier(producer, producer->wanted_end);
+    /* A disk that failed is nothing to wait for. */
+    return advance_frontier(producer, producer->wanted_end) || producer->failure < 0;
+}
+
+/* Waits for room, and does what the ring's policy says about those who do not give any. */
+static int32_t wait_for_room(struct mapring_producer *producer, int64_t timeout_ns)
+{
+    const struct geometry *geometry = &producer->ring.geometry;
+    if (room_is_there(producer)) {
+        producer->full_since = 0;
+        return MAPRING_OK;
+    }
+    uint64_t now = platform_clock_ns();
+    if (producer->full_since == 0)
+        producer->full_since = now;
+    if (geometry->slow_policy == MAPRING_SLOW_FAIL)
+        timeout_ns = 0;
+    if (geometry->slow_policy < MAPRING_SLOW_DEMOTE)
+        return wait_for_readers(producer, room_is_there, timeout_ns);
+
+    uint64_t deadline = timeout_ns == 0 ? now : deadline_after(timeout_ns);
+    uint64_t let_go_at = producer->full_since + geometry->slow_ns;
+    if (let_go_at > now) {
+        uint64_t until = min64(deadline, let_go_at);
+        int32_t status = wait_for_readers(producer, room_is_there, until > now ? (int64_t)(until - now) : 0);
+        if (status == MAPRING_OK || deadline < let_go_at)
+            return status;
+    }
+    let_go_slow(producer, producer->wanted_end);
+    now = platform_clock_ns();
+    return wait_for_readers(producer, room_is_there, deadline > now ? (int64_t)(deadline - now) : 0);
 }
 
 int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t timeout_ns, uint64_t *padding)
 {
     if (producer->claim_count > 0)
         return MAPRING_CLAIM_OPEN;
+    if (producer->handed_over)
+        return MAPRING_HANDED_OVER;
     if (producer->ended)
         return MAPRING_STREAM_ENDED;
     uint64_t capacity = producer->ring.geometry.capacity;
@@ -137,10 +182,14 @@ int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t t
     uint64_t end = position + *padding + record_size(length) + HEADER_SIZE;
 
     producer->wanted_end = end;
-    if (wait_for_readers(producer, room_is_there, timeout_ns) < 0)
+    producer->failure = MAPRING_OK;
+    if (wait_for_room(producer, timeout_ns) < 0)
         return MAPRING_FULL;
+    if (producer->failure < 0)
+        return producer->failure;
+    producer->full_since = 0;
     if (position >= producer->indexed_end) {
-        index_note(&producer->ring, (struct mark){position, producer->sequence});
+        index_note(&producer->ring, (struct mark){position, producer->sequence, 0});
         producer->indexed_end = stride_end(position, capacity);
     }
     producer->limit = producer->next + (min64(producer->acted, producer->indexed_end) - position);

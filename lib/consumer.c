@@ -1,44 +1,10 @@
 /*
- * Reading: docs/design.md P2. What is done for every message is here; joining is in
- * slot.c, sleeping in wait.c.
+ * Reading: docs/design.md P2. What is done for every message is here; attaching is in consumer_open.c, sleeping in
+ * wait.c.
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include <mapring/mapring.h>
-
-#include "options.h"
-#include "record.h"
+#include "consumer.h"
+#include "life.h"
 #include "slot.h"
-#include "validate.h"
-#include "wait.h"
-
-struct mapring_consumer {
-    /* What every read touches. */
-    const uint8_t *data;
-    uint64_t capacity;
-    uint64_t position; /* of the next record to read */
-    uint64_t sequence; /* of the next message to read */
-    uint64_t unreleased;
-
-    /* Releasing. */
-    struct mark released; /* everything before it is released */
-    uint64_t stored;      /* the position that the slot tells the producer */
-    uint64_t untold_max;  /* how far the two may be apart: a batch, or nothing while it is caught up */
-    uint64_t batch;
-    bool fences;          /* fence after storing the cursor */
-    uint64_t no_sleepers; /* what the room bell's sleepers read when the producer is not to be woken */
-
-    /* Stepping back; see step_back(). */
-    bool stepped_back;
-    uint64_t stepped_sequence; /* of the next message then */
-    uint32_t steps_apart;      /* how often it is caught up from one to the next */
-    uint32_t steps_left;
-
-    struct ring ring;
-    uint32_t slot;
-    struct sleeper sleeper;
-};
 
 /* Releasing. */
 
@@ -48,13 +14,16 @@ static void ring_producer(struct mapring_consumer *consumer)
     if ((load64_relaxed(&room->sleepers) & SLEEPERS_WANT_FENCES) != 0) {
         consumer->no_sleepers = SLEEPERS_WANT_FENCES;
         consumer->fences = true;
-        slot_announce(&consumer->ring.readers->slots[consumer->slot], true);
+        struct slot *slot = &consumer->ring.readers->slots[consumer->slot];
+        uint64_t state = load64_relaxed(&slot->state);
+        /* Pairs with the acquire load in consumers_fence(). Fails only if the producer lets us go, and then waits for
+         * nothing of ours. */
+        compare_and_swap64(&slot->state, state, state | SLOT_FENCES);
     }
     bell_ring(room, consumer->sleeper.parking, PRODUCER_NUMBER, PRODUCER_NUMBER);
 }
 
-/* Wakes the producer if it sleeps. */
-static void look_for_producer(struct mapring_consumer *consumer)
+void look_for_producer(struct mapring_consumer *consumer)
 {
     /* Pairs with the fence in wait_once(). Without it here, the sleeper's is a heavy one and stands for both. */
     if (consumer->fences)
@@ -63,13 +32,19 @@ static void look_for_producer(struct mapring_consumer *consumer)
         ring_producer(consumer);
 }
 
-static void store_cursor(struct mapring_consumer *consumer)
+void store_cursor(struct mapring_consumer *consumer)
 {
-    struct slot *slot = &consumer->ring.readers->slots[consumer->slot];
-    store64_relaxed(&slot->sequence, consumer->released.sequence);
-    /* Release: pairs with the fence in advance_frontier(); our reads before it are over. */
-    store64_release(&slot->cursor, consumer->released.position);
     consumer->stored = consumer->released.position;
+    if (consumer->slot == NO_SLOT)
+        return;
+    struct slot *slot = &consumer->ring.readers->slots[consumer->slot];
+    if (consumer->kind != MAPRING_RELIABLE) {
+        /* For people only. */
+        store64_relaxed(&slot->sequence, consumer->released.sequence);
+        store64_relaxed(&slot->mark, mark_word(consumer->released));
+        return;
+    }
+    slot_tell(slot, consumer->released);
     look_for_producer(consumer);
 }
 
@@ -80,10 +55,11 @@ static void release_some(struct mapring_consumer *consumer, uint32_t count)
     while (count > 0 && released->position < consumer->position) {
         uint64_t header = load64_relaxed(ring_header(&consumer->ring, released->position));
         released->position = min64(released->position + record_size(header_length(header)), consumer->position);
-        if ((header & HEADER_PADDING) == 0) {
-            released->sequence++;
+        if ((header & HEADER_PADDING) != 0)
+            continue;
+        released->sequence++;
+        if (is_wanted(consumer, header))
             count--;
-        }
     }
 }
 
@@ -93,10 +69,21 @@ int32_t mapring_release(mapring_consumer *consumer, uint32_t count)
         return MAPRING_INVALID_ARGUMENT;
     if (count > consumer->unreleased)
         return MAPRING_NOT_READ;
+    uint64_t oldest = consumer->released.position;
     if (count == consumer->unreleased)
-        consumer->released = (struct mark){consumer->position, consumer->sequence};
+        consumer->released = (struct mark){consumer->position, consumer->sequence, 0};
     else
         release_some(consumer, count);
+    if (UNLIKELY(!consumer->plain)) {
+        /* After the headers were walked over: they may be torn as well. */
+        if (consumer->watched && count > 0 && is_lapped(consumer, oldest))
+            return give_up_torn(consumer);
+        if (consumer->group != NULL) {
+            consumer->unreleased -= count;
+            group_release(consumer);
+            return MAPRING_OK;
+        }
+    }
     consumer->unreleased -= count;
     if (consumer->released.position - consumer->stored > consumer->untold_max)
         store_cursor(consumer);
@@ -105,13 +92,18 @@ int32_t mapring_release(mapring_consumer *consumer, uint32_t count)
 
 /* Reading. */
 
-/* Looks at the next record. Returns 1 and its header if it is a message, 0 if there is none yet. */
-static inline int32_t next_message(struct mapring_consumer *consumer, uint64_t *header)
+/* Pairs with the release store of a header in producer.c. Read once: the producer may write anything. */
+static ALWAYS_INLINE uint64_t load_header(const uint8_t *data, uint64_t offset, bool racing)
+{
+    const shared64 *header = (const shared64 *)(const void *)(data + offset);
+    return racing ? load64_racing(header) : load64_acquire(header);
+}
+
+int32_t next_message(struct mapring_consumer *consumer, uint64_t *header)
 {
     for (;;) {
         uint64_t offset = consumer->position & (consumer->capacity - 1);
-        /* Pairs with the release store of a header in producer.c. Read once: the producer may write anything. */
-        *header = load64_acquire((const shared64 *)(const void *)(consumer->data + offset));
+        *header = load_header(consumer->data, offset, consumer->watched);
         if (*header == 0)
             return 0;
         if (!header_is_sound(*header, offset, consumer->capacity))
@@ -155,24 +147,34 @@ static inline mapring_message take_message(struct mapring_consumer *consumer, ui
     return message;
 }
 
-/* What a caught-up consumer may read next: 1 a message (or what makes no sense), MAPRING_STREAM_ENDED, or 0: nothing
+/* What a caught-up consumer may look at next: 1 a message (or what makes no sense), MAPRING_STREAM_ENDED, or 0: nothing
  * yet. */
 static int32_t news(struct mapring_consumer *consumer)
 {
+    if (consumer->group != NULL)
+        return group_news(consumer);
     /* Needs no order: it counts only for who has read everything before it. */
     bool ended = load64_relaxed(&consumer->ring.stream->end) == consumer->position;
     uint64_t header;
     if (next_message(consumer, &header) != 0)
         return 1;
+    /* Who was lapped sees zeros too, and must not wait for them. */
+    if (consumer->watched && (consumer->evicted || is_lapped(consumer, consumer->position)))
+        return 1;
     return ended ? MAPRING_STREAM_ENDED : 0;
 }
 
-static bool has_news(void *context)
+bool consumer_has_news(void *context)
 {
     return news(context) != 0;
 }
 
-static bool producer_fences(void *context)
+bool is_alone(const struct mapring_consumer *consumer)
+{
+    return !producer_lives(&consumer->ring) && load64_relaxed(&consumer->ring.stream->handing_over) == 0;
+}
+
+bool consumer_is_fenced(void *context)
 {
     const struct mapring_consumer *consumer = context;
     /* Pairs with the release stores in choose_fence() and ring_consumers(). */
@@ -210,33 +212,64 @@ static void step_back(struct mapring_consumer *consumer)
     while (platform_clock_ns() < end);
 }
 
-/* Waits until there is something to read. Returns 1, 0 when the time passed, or why nothing will come. */
-static int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_ns)
+/* An observer cannot ask to be woken. The first looks come soon, for who is only just caught up. */
+#define LOOK_MIN_NS 20000u
+#define LOOK_MAX_NS 10000000u
+
+static int32_t look_out_for_news(struct mapring_consumer *consumer, uint64_t deadline)
+{
+    for (uint64_t pause = LOOK_MIN_NS;; pause = min64(2 * pause, LOOK_MAX_NS)) {
+        int32_t found = news(consumer);
+        if (found != 0)
+            return found;
+        uint64_t now = platform_clock_ns();
+        if (now >= deadline || pause == LOOK_MAX_NS) {
+            bool alone = is_alone(consumer);
+            found = news(consumer);
+            if (found != 0 || alone)
+                return found != 0 ? found : MAPRING_NO_PRODUCER;
+        }
+        if (now >= deadline)
+            return 0;
+        platform_sleep(min64(pause, deadline - now));
+    }
+}
+
+int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_ns)
 {
     /* Caught up: tell the producer everything that was released, and what is released before the next message. */
     consumer->untold_max = 0;
-    if (consumer->stored != consumer->released.position)
+    if (consumer->group == NULL && consumer->stored != consumer->released.position)
         store_cursor(consumer);
     int32_t found = news(consumer);
     if (found != 0 || timeout_ns == 0)
         return found;
     uint64_t deadline = deadline_after(timeout_ns);
+    if (consumer->slot == NO_SLOT)
+        return look_out_for_news(consumer, deadline);
     step_back(consumer);
     for (;;) {
         enum wait_result result = wait_once(&consumer->sleeper, deadline);
-        bool alone = result != WAIT_READY && platform_lock_held(consumer->ring.segment, PRODUCER_NUMBER) == 0;
+        bool alone = result != WAIT_READY && is_alone(consumer);
         found = news(consumer);
         if (found != 0)
             return found;
         if (alone)
             return MAPRING_NO_PRODUCER;
+        /* Others of the group may have died with messages unreleased: our caller looks. */
+        if (result == WAIT_QUANTUM && consumer->group != NULL)
+            return 1;
         if (result == WAIT_DEADLINE)
             return 0;
     }
 }
 
-/* Reads the messages that lie there one behind the other, up to padding, the newest one or nonsense. */
-static inline uint32_t read_plain(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max)
+/*
+ * Reads the messages that lie there one behind the other, up to padding, the newest one or nonsense. `careful`: only
+ * those that are wanted, and not beyond `end`.
+ */
+static ALWAYS_INLINE uint32_t read_run(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max,
+                                       bool careful, uint64_t end)
 {
     /* Copies: for all the compiler knows, messages[] may lie over the fields of *consumer. */
     const uint8_t *data = consumer->data;
@@ -244,20 +277,21 @@ static inline uint32_t read_plain(struct mapring_consumer *consumer, mapring_mes
     uint64_t position = consumer->position;
     uint64_t sequence = consumer->sequence;
     uint32_t count = 0;
-    for (; count < max; count++) {
+    while (count < max && (!careful || position < end)) {
         uint64_t offset = position & (capacity - 1);
-        /* Pairs with the release store of a header in producer.c. Read once: the producer may write anything. */
-        uint64_t header = load64_acquire((const shared64 *)(const void *)(data + offset));
+        uint64_t header = load_header(data, offset, careful && consumer->watched);
         if (!header_is_message(header, offset, capacity))
             break;
         uint64_t size = record_size(header_length(header));
         prefetch_beyond(data, capacity - 1, position, size);
-        messages[count] = (mapring_message){
-            .data = data + offset + HEADER_SIZE,
-            .length = header_length(header),
-            .sequence = sequence++,
-            .tag = (uint32_t)(header >> HEADER_TAG_SHIFT),
-        };
+        if (!careful || is_wanted(consumer, header))
+            messages[count++] = (mapring_message){
+                .data = data + offset + HEADER_SIZE,
+                .length = header_length(header),
+                .sequence = sequence,
+                .tag = (uint32_t)(header >> HEADER_TAG_SHIFT),
+            };
+        sequence++;
         position += size;
     }
     consumer->position = position;
@@ -265,6 +299,11 @@ static inline uint32_t read_plain(struct mapring_consumer *consumer, mapring_mes
     consumer->unreleased += count;
     consumer->untold_max = consumer->batch;
     return count;
+}
+
+uint32_t read_wanted(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max, uint64_t end)
+{
+    return read_run(consumer, messages, max, true, end);
 }
 
 /* When there is nothing plain to read: steps over padding, or waits if it should. Returns 1 when it is worth another
@@ -276,18 +315,126 @@ static NOINLINE int32_t read_slow(struct mapring_consumer *consumer, bool wait, 
     return found != 0 || !wait ? found : wait_for_news(consumer, timeout_ns);
 }
 
+/* Messages that nobody wanted are released unseen, if nothing before them is still held. */
+static void release_unwanted(struct mapring_consumer *consumer)
+{
+    if (consumer->unreleased > 0)
+        return;
+    consumer->released = (struct mark){consumer->position, consumer->sequence, 0};
+    if (consumer->released.position - consumer->stored > consumer->untold_max)
+        store_cursor(consumer);
+}
+
+/* At most so much is passed over in one go, before it is seen whether it was overwritten meanwhile, and in a call whose
+ * time is over. */
+static uint64_t pass_end(const struct mapring_consumer *consumer)
+{
+    return consumer->position + consumer->capacity / 2;
+}
+
+/* For who reads not everything, or what may be overwritten meanwhile. */
+static int32_t read_carefully(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max,
+                              int64_t timeout_ns)
+{
+    int32_t status = take_notice(consumer);
+    if (status < 0)
+        return status;
+    uint64_t deadline = timeout_ns == 0 ? 0 : deadline_after(timeout_ns);
+    for (;;) {
+        struct mark from = {consumer->position, consumer->sequence, 0};
+        uint64_t held = consumer->unreleased;
+        uint32_t count = read_run(consumer, messages, max, true, pass_end(consumer));
+        uint64_t header = 0;
+        int32_t found = count > 0 ? 1 : next_message(consumer, &header);
+        if (consumer->watched && is_lapped(consumer, from.position)) {
+            consumer->unreleased = held;
+            return resume_lapped(consumer, from);
+        }
+        if (count > 0) {
+            consumer->lapses = 0;
+            return (int32_t)count;
+        }
+        if (found < 0)
+            return found;
+        release_unwanted(consumer);
+        uint64_t now = platform_clock_ns();
+        if (found == 0) {
+            found = wait_for_news(consumer, now < deadline ? (int64_t)(deadline - now) : 0);
+            if (found != 1)
+                return found;
+            status = take_notice(consumer);
+            if (status < 0)
+                return status;
+        } else if (consumer->position - from.position >= consumer->capacity / 2 && now >= deadline) {
+            return 0;
+        }
+    }
+}
+
 int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint32_t max, int64_t timeout_ns)
 {
     if (UNLIKELY(consumer == NULL || messages == NULL || max == 0 || max > INT32_MAX || timeout_ns < 0))
         return MAPRING_INVALID_ARGUMENT;
+    if (UNLIKELY(!consumer->plain))
+        return consumer->group != NULL ? group_read(consumer, messages, max, timeout_ns)
+                                       : read_carefully(consumer, messages, max, timeout_ns);
     uint32_t count = 0;
     for (;;) {
-        count += read_plain(consumer, messages + count, max - count);
+        count += read_run(consumer, messages + count, max - count, false, 0);
         if (count == max)
             return (int32_t)count;
         int32_t found = read_slow(consumer, count == 0, timeout_ns);
         if (found != 1)
             return count > 0 ? (int32_t)count : found;
+    }
+}
+
+/* Copying. */
+
+static void release_all(struct mapring_consumer *consumer)
+{
+    consumer->released = (struct mark){consumer->position, consumer->sequence, 0};
+    consumer->unreleased = 0;
+    if (consumer->group != NULL)
+        group_release(consumer);
+    else if (consumer->released.position - consumer->stored > consumer->untold_max)
+        store_cursor(consumer);
+}
+
+/* One by one: what is looked at behind each copy then tells whether it is whole. */
+static int32_t receive_carefully(struct mapring_consumer *consumer, uint8_t *buffer, uint64_t size,
+                                 mapring_message *messages, uint32_t max, int64_t timeout_ns)
+{
+    uint64_t used = 0; /* bytes of the buffer, a multiple of 8 */
+    for (uint32_t count = 0;; count++) {
+        mapring_message *message = &messages[count];
+        int32_t found = count == max ? 0 : mapring_read(consumer, message, 1, count == 0 ? timeout_ns : 0);
+        struct mark from = {0};
+        if (found == 1)
+            from = (struct mark){consumer->position - record_size(message->length), message->sequence, 0};
+        if (found == 1 && (used > size || message->length > size - used)) {
+            consumer->position = from.position;
+            consumer->sequence = from.sequence;
+            consumer->unreleased = 0;
+            *message = (mapring_message){.length = message->length, .sequence = message->sequence};
+            found = count > 0 ? 0 : MAPRING_BUFFER_TOO_SMALL;
+        }
+        if (found == 1) {
+            if (message->length > 0)
+                copy_racing(buffer + used, message->data, message->length);
+            if (consumer->watched && is_lapped(consumer, from.position)) {
+                consumer->unreleased = 0;
+                found = resume_lapped(consumer, from);
+            }
+        }
+        if (found != 1) {
+            if (count > 0 && (found == MAPRING_LAPPED || found == MAPRING_DEMOTED))
+                consumer->notice = found;
+            return count > 0 ? (int32_t)count : found;
+        }
+        message->data = buffer + used;
+        used += record_size(message->length) - HEADER_SIZE;
+        release_all(consumer);
     }
 }
 
@@ -299,6 +446,8 @@ int32_t mapring_receive(mapring_consumer *consumer, void *buffer, uint64_t size,
         return MAPRING_INVALID_ARGUMENT;
     if (consumer->unreleased > 0)
         return MAPRING_UNRELEASED;
+    if (!consumer->plain)
+        return receive_carefully(consumer, buffer, size, messages, max, timeout_ns);
     for (;;) {
         uint32_t count = 0;
         uint64_t used = 0; /* bytes of the buffer, a multiple of 8 */
@@ -314,9 +463,8 @@ int32_t mapring_receive(mapring_consumer *consumer, void *buffer, uint64_t size,
             used += record_size(message.length) - HEADER_SIZE;
         }
         if (count > 0) {
-            consumer->unreleased = count;
             consumer->untold_max = consumer->batch;
-            mapring_release(consumer, count);
+            release_all(consumer);
             return (int32_t)count;
         }
         if (found < 0)
@@ -325,112 +473,8 @@ int32_t mapring_receive(mapring_consumer *consumer, void *buffer, uint64_t size,
             messages[0] = (mapring_message){.length = header_length(header), .sequence = consumer->sequence};
             return MAPRING_BUFFER_TOO_SMALL;
         }
-        int32_t news = wait_for_news(consumer, timeout_ns);
-        if (news != 1)
-            return news;
+        found = wait_for_news(consumer, timeout_ns);
+        if (found != 1)
+            return found;
     }
-}
-
-/* Opening and closing. */
-
-static int32_t open_ring(const char *name, int64_t timeout_ns, struct ring *ring)
-{
-    int32_t status = ring_open(name, NULL, ROLE_CONSUMER, ring, NULL);
-    if (timeout_ns == 0 || status != MAPRING_NOT_FOUND)
-        return status;
-    uint64_t deadline = deadline_after(timeout_ns);
-    while (status == MAPRING_NOT_FOUND) {
-        if (platform_clock_ns() >= deadline)
-            return MAPRING_TIMEOUT;
-        platform_segment_await(name, deadline);
-        status = ring_open(name, NULL, ROLE_CONSUMER, ring, NULL);
-    }
-    return status;
-}
-
-static int32_t join(struct mapring_consumer *consumer, enum index_end start)
-{
-    struct ring *ring = &consumer->ring;
-    struct mark mark;
-    int32_t status = slot_join(ring, start, &consumer->slot, &mark);
-    if (status < 0)
-        return status;
-    if (start == NEWEST)
-        status = walk_to_newest(ring, &mark);
-    if (status == MAPRING_OK)
-        status = platform_parking_open(ring->geometry.ring_id, SLOT_NUMBER(consumer->slot), &consumer->sleeper.parking);
-    if (status < 0) {
-        slot_leave(ring, consumer->slot);
-        return status;
-    }
-
-    consumer->data = ring->data;
-    consumer->capacity = ring->geometry.capacity;
-    consumer->position = mark.position;
-    consumer->sequence = mark.sequence;
-    consumer->released = mark;
-    consumer->batch = consumer->capacity / 8;
-    consumer->steps_apart = consumer->steps_left = STEPS_APART_MIN;
-    consumer->sleeper.bell = &ring->readers->news;
-    consumer->sleeper.number = SLOT_NUMBER(consumer->slot);
-    consumer->sleeper.ready = has_news;
-    consumer->sleeper.peer_fences = producer_fences;
-    consumer->sleeper.context = consumer;
-    consumer->fences = !platform_heavy_fence_register();
-    slot_announce(&ring->readers->slots[consumer->slot], consumer->fences);
-    store_cursor(consumer);
-    return MAPRING_OK;
-}
-
-static int32_t check_options(const struct mapring_consumer_options *options)
-{
-    if (options->struct_size != sizeof *options || options->start > MAPRING_FROM_NEWEST ||
-        !all_zero(options->reserved, sizeof options->reserved))
-        return MAPRING_INVALID_OPTIONS;
-    return options->timeout_ns < 0 ? MAPRING_INVALID_ARGUMENT : MAPRING_OK;
-}
-
-int32_t mapring_consumer_open(const char *name, const mapring_consumer_options *options, mapring_consumer **consumer)
-{
-    static const mapring_consumer_options defaults = {.struct_size = sizeof defaults};
-    if (consumer == NULL)
-        return MAPRING_INVALID_ARGUMENT;
-    if (options == NULL)
-        options = &defaults;
-    int32_t status = check_options(options);
-    if (status == MAPRING_OK)
-        status = validate_name(name);
-    if (status < 0)
-        return status;
-
-    struct mapring_consumer *opened = calloc(1, sizeof *opened);
-    if (opened == NULL)
-        return MAPRING_NO_MEMORY;
-    status = open_ring(name, options->timeout_ns, &opened->ring);
-    if (status == MAPRING_OK)
-        status = join(opened, options->start == MAPRING_FROM_NEWEST ? NEWEST : OLDEST);
-    if (status < 0) {
-        ring_close(&opened->ring);
-        free(opened);
-        return status;
-    }
-    *consumer = opened;
-    return MAPRING_OK;
-}
-
-void mapring_consumer_close(mapring_consumer *consumer)
-{
-    if (consumer == NULL)
-        return;
-    if (platform_segment_is_ours(consumer->ring.segment)) {
-        slot_leave(&consumer->ring, consumer->slot);
-        /* The slot may be somebody else's by now, so this cannot be look_for_producer(). */
-        struct bell *room = &consumer->ring.readers->room;
-        fence_full();
-        if ((load64_relaxed(&room->sleepers) & ~SLEEPERS_WANT_FENCES) != 0)
-            bell_ring(room, consumer->sleeper.parking, PRODUCER_NUMBER, PRODUCER_NUMBER);
-    }
-    platform_parking_close(consumer->sleeper.parking);
-    ring_close(&consumer->ring);
-    free(consumer);
 }

@@ -21,11 +21,32 @@ void index_note(struct ring *ring, struct mark mark)
     store64_release(&entry->position, mark.position);
 }
 
+uint64_t mark_word(struct mark mark)
+{
+    return (mark.position / 8 & UINT32_MAX) | mark.sequence << 32;
+}
+
+uint64_t mark_position_from(uint64_t word, uint64_t least)
+{
+    return least + 8 * (uint64_t)(uint32_t)((uint32_t)word - (uint32_t)(least / 8));
+}
+
+uint64_t mark_position_until(uint64_t word, uint64_t greatest)
+{
+    return greatest - 8 * (uint64_t)(uint32_t)((uint32_t)(greatest / 8) - (uint32_t)word);
+}
+
+uint64_t mark_sequence_near(uint64_t word, uint64_t near)
+{
+    return near + (uint64_t)(int64_t)(int32_t)((uint32_t)(word >> 32) - (uint32_t)near);
+}
+
 static bool read_entry(const struct index_entry *entry, struct mark *mark)
 {
     /* Pairs with the release store in index_note(). */
     mark->position = load64_acquire(&entry->position);
     mark->sequence = load64_relaxed(&entry->sequence);
+    mark->time_ns = load64_relaxed(&entry->time_ns);
     /* Pairs with the release fence in index_note(). */
     fence_acquire();
     return load64_relaxed(&entry->position) == mark->position;
@@ -38,27 +59,51 @@ static bool is_intact(const struct ring *ring, uint64_t position, uint64_t front
            position >= overwritten_below(frontier, ring->geometry.capacity);
 }
 
-bool index_find(const struct ring *ring, uint64_t frontier, enum index_end end, struct mark *mark)
+static bool is_behind(struct mark mark, struct start start)
+{
+    if (start.at == AT_SEQUENCE)
+        return mark.sequence > start.value;
+    return start.at == OLDEST || (start.at == AT_TIME && mark.time_ns > start.value);
+}
+
+/* Whether one is the better mark to look from than the other. */
+static bool is_better(struct mark one, struct mark other, struct start start)
+{
+    bool behind = is_behind(one, start);
+    if (behind != is_behind(other, start))
+        return !behind;
+    return behind ? one.position < other.position : one.position > other.position;
+}
+
+bool index_find(const struct ring *ring, uint64_t frontier, struct start start, struct mark *mark)
 {
     bool found = false;
     for (uint32_t i = 0; i < STRIDE_COUNT; i++) {
         struct mark next;
         if (!read_entry(&ring->stream->index[i], &next) || !is_intact(ring, next.position, frontier))
             continue;
-        if (!found || (end == OLDEST ? next.position < mark->position : next.position > mark->position))
+        if (!found || is_better(next, *mark, start))
             *mark = next;
         found = true;
     }
     return found;
 }
 
-int32_t walk_to_newest(const struct ring *ring, struct mark *mark)
+bool start_is_gone(const struct ring *ring, struct start start, struct mark from)
+{
+    return start.at != OLDEST && is_behind(from, start) && from.position != ring->geometry.first_position;
+}
+
+int32_t walk_until(const struct ring *ring, struct mark *mark, uint64_t sequence, uint64_t position, bool racing)
 {
     uint64_t capacity = ring->geometry.capacity;
     uint64_t start = mark->position;
     while (mark->position - start < capacity) {
+        if (mark->sequence >= sequence || mark->position >= position)
+            return MAPRING_OK;
         /* Pairs with the release store of a header in producer.c: the next header is there. */
-        uint64_t header = load64_acquire(ring_header(ring, mark->position));
+        const shared64 *place = ring_header(ring, mark->position);
+        uint64_t header = racing ? load64_racing(place) : load64_acquire(place);
         if (header == 0)
             return MAPRING_OK;
         if (!header_is_sound(header, mark->position & (capacity - 1), capacity))

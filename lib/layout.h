@@ -3,7 +3,7 @@
  *
  *   identity   64 KiB   written once by the creator, then read-only for all
  *   stream     4 KiB of producer lines and index, then the data; written by the producer alone
- *   readers    on the next 64 KiB boundary: two bells, a word, a slot for each consumer; written by all
+ *   readers    on the next 64 KiB boundary: two bells, groups, a slot for each consumer; written by all
  *
  * The regions start on 64 KiB boundaries, which every system can map with
  * rights of their own. Only the used part of each gets memory. No pointer is
@@ -60,8 +60,12 @@ struct identity {
     uint32_t backing;
     uint64_t ring_id[2]; /* random: no other ring has it */
     uint64_t first_position;
-    uint64_t created_ns; /* UTC since 1970 */
-    uint64_t reserved[4];
+    uint64_t created_ns;  /* UTC since 1970 */
+    uint32_t slow_policy; /* MAPRING_SLOW_WAIT, ... */
+    uint32_t flags;       /* MAPRING_DURABLE */
+    uint64_t slow_ns;
+    uint64_t hold_ns;
+    uint64_t reserved;
     char name[256]; /* ends with a zero */
 };
 
@@ -77,6 +81,10 @@ static_assert(offsetof(struct identity, backing) == 52, "format 1");
 static_assert(offsetof(struct identity, ring_id) == 56, "format 1");
 static_assert(offsetof(struct identity, first_position) == 72, "format 1");
 static_assert(offsetof(struct identity, created_ns) == 80, "format 1");
+static_assert(offsetof(struct identity, slow_policy) == 88, "format 1");
+static_assert(offsetof(struct identity, flags) == 92, "format 1");
+static_assert(offsetof(struct identity, slow_ns) == 96, "format 1");
+static_assert(offsetof(struct identity, hold_ns) == 104, "format 1");
 static_assert(offsetof(struct identity, name) == 120, "format 1");
 static_assert(sizeof(struct identity) == 376, "format 1");
 
@@ -140,6 +148,19 @@ struct index_entry {
     shared64 reserved;
 };
 
+/* What a flush leaves on the disk: docs/design.md P12. Whole if the checksum is right. */
+struct checkpoint {
+    shared64 number; /* one more for each; the higher one of the two counts */
+    shared64 position;
+    shared64 sequence;
+    shared64 oldest_position; /* a record boundary from which one can walk to the position, */
+    shared64 oldest_sequence;
+    shared64 frontier; /* nothing is overwritten that this frontier leaves intact */
+    shared64 boot_id[2];
+    shared64 checksum;
+    uint8_t unused[512 - 72]; /* a sector each: disks write them whole */
+};
+
 struct stream {
     /* Line 0: the limits of overwriting (docs/design.md P3). */
     shared64 frontier; /* everything below frontier - capacity may be overwritten from now on */
@@ -148,12 +169,21 @@ struct stream {
 
     /* Line 1: the producer itself. */
     shared64 epoch;
-    shared64 end;          /* the position at which the stream ended; NO_POSITION while it goes on */
-    shared64 fence;        /* MAPRING_FENCE_FULL, MAPRING_FENCE_ASYMMETRIC; 0 before the first producer */
-    shared64 producer_pid; /* 0: detached in good order */
-    uint8_t unused1[BLOCK_SIZE - 32];
+    shared64 end;            /* the position at which the stream ended; NO_POSITION while it goes on */
+    shared64 fence;          /* MAPRING_FENCE_FULL, MAPRING_FENCE_ASYMMETRIC; 0 before the first producer */
+    shared64 producer_pid;   /* 0: detached in good order */
+    shared64 producer_place; /* as in struct platform_process */
+    shared64 producer_start;
+    shared64 producer_lock; /* the number of the lock that the producer holds */
+    shared64 handing_over;  /* 1: the producer has left for a successor that is to come at once */
+    shared64 evictions;     /* consumers let go in all: evicted, */
+    shared64 demotions;     /* or demoted */
+    shared64 boot_id[2];    /* of the machine, when the last producer attached */
+    uint8_t unused1[BLOCK_SIZE - 96];
 
-    uint8_t unused2[2048 - 2 * BLOCK_SIZE];
+    uint8_t unused2[1024 - 2 * BLOCK_SIZE];
+
+    struct checkpoint checkpoints[2]; /* written in turn */
 
     struct index_entry index[STRIDE_COUNT];
 };
@@ -166,7 +196,12 @@ static_assert(offsetof(struct stream, epoch) == 128, "format 1");
 static_assert(offsetof(struct stream, end) == 136, "format 1");
 static_assert(offsetof(struct stream, fence) == 144, "format 1");
 static_assert(offsetof(struct stream, producer_pid) == 152, "format 1");
+static_assert(offsetof(struct stream, producer_lock) == 176, "format 1");
+static_assert(offsetof(struct stream, handing_over) == 184, "format 1");
+static_assert(offsetof(struct stream, boot_id) == 208, "format 1");
+static_assert(offsetof(struct stream, checkpoints) == 1024, "format 1");
 static_assert(offsetof(struct stream, index) == 2048, "format 1");
+static_assert(sizeof(struct checkpoint) == 512, "format 1");
 static_assert(sizeof(struct stream) == STREAM_HEAD_SIZE, "format 1");
 
 /* Readers. */
@@ -184,36 +219,85 @@ struct bell {
 
 #define SLEEPERS_WANT_FENCES ((uint64_t)1 << 63)
 
+/*
+ * A record boundary in one word: the low 32 bits of position / 8, and above them those of the number of the message
+ * there. Both are completed from what is known to be near (index.c).
+ */
+
+/* Names of consumers and groups: 63 bytes at most, ended and filled with zeros. */
+#define OWN_NAME_WORDS 8u
+
 struct slot {
     /* Line 0: written by the consumer that holds the slot, or by who holds its lock. */
-    shared64 cursor;   /* everything before it is released; NO_POSITION: holds nobody back */
-    shared64 sequence; /* of the message at the cursor */
-    shared64 state;    /* 0: free; else SLOT_* flags and kind, and the process id in the high 32 bits */
-    uint8_t unused0[BLOCK_SIZE - 24];
+    shared64 cursor; /* everything before it is released; NO_POSITION: holds nobody back */
+    /* The same with the message's number, for who continues: stored before the cursor, in this order (slot.c). */
+    shared64 sequence;
+    shared64 mark;        /* a boundary in one word */
+    shared64 end;         /* of a member: of the messages that it took, which begin at the cursor; 0: none */
+    shared64 state;       /* 0: free; else kind, SLOT_* flags, a count, and the process id */
+    shared64 lost;        /* messages lost, */
+    shared64 redelivered; /* messages had from other members, for people */
+    uint8_t unused0[BLOCK_SIZE - 56];
+
+    /* Line 1: who that is, stored before the state. */
+    shared64 place; /* as in struct platform_process */
+    shared64 start;
+    shared64 name[OWN_NAME_WORDS]; /* SLOT_NAMED */
+    shared64 group;                /* number of a member's group */
+    shared64 taken;                /* how often the slot was taken */
+    uint8_t unused1[BLOCK_SIZE - 32 - 8 * OWN_NAME_WORDS];
 };
 
 #define SLOT_KIND_MASK ((uint64_t)0xff)
-#define SLOT_FENCES ((uint64_t)1 << 8) /* its consumer fences between storing the cursor and looking for sleepers */
+#define SLOT_FENCES ((uint64_t)1 << 8)  /* its consumer fences between storing the cursor and looking for sleepers */
+#define SLOT_NAMED ((uint64_t)1 << 9)   /* keeps its place when its consumer is gone */
+#define SLOT_LET_GO ((uint64_t)1 << 10) /* the producer does not wait for its cursor any longer */
+#define SLOT_COUNT_SHIFT 16             /* 16 bits that change with each consumer in the slot */
+#define SLOT_COUNT_MASK ((uint64_t)0xffff << SLOT_COUNT_SHIFT)
 #define SLOT_PID_SHIFT 32
 
 #define SLOTS_PER_BIT 16u
 
-struct readers {
-    struct bell news; /* consumers sleep here until something is published */
-    struct bell room; /* the producer sleeps here until something is released, or somebody joins or leaves */
-    shared64 used;    /* bit n: one of the slots from 16n on was taken once; never lowered */
+/* Competing consumers that share a cursor: docs/design.md P9. */
+struct group {
+    shared64 mark; /* the next message to be taken: a boundary in one word */
     uint8_t unused0[BLOCK_SIZE - 8];
+    shared64 name[OWN_NAME_WORDS];
+    shared64 filter; /* mask of tags, and value above it */
+    uint8_t unused1[BLOCK_SIZE - 8 - 8 * OWN_NAME_WORDS];
+};
+
+#define GROUPS_MAX 16u
+
+struct readers {
+    struct bell news;     /* consumers sleep here until something is published */
+    struct bell room;     /* the producer sleeps here until something is released, or somebody joins or leaves */
+    shared64 used;        /* bit n: one of the slots from 16n on was taken once; never lowered */
+    shared64 groups_used; /* bit n: group n is there */
+    shared64 moves;       /* of places from a dead consumer's slot to another's */
+    uint8_t unused0[BLOCK_SIZE - 24];
+    struct group groups[GROUPS_MAX];
     struct slot slots[];
 };
 
 static_assert(sizeof(struct bell) == 2 * BLOCK_SIZE, "format 1");
 static_assert(offsetof(struct bell, doorbell) == BLOCK_SIZE, "format 1");
-static_assert(sizeof(struct slot) == BLOCK_SIZE, "format 1");
+static_assert(sizeof(struct slot) == 2 * BLOCK_SIZE, "format 1");
 static_assert(offsetof(struct slot, sequence) == 8, "format 1");
-static_assert(offsetof(struct slot, state) == 16, "format 1");
+static_assert(offsetof(struct slot, mark) == 16, "format 1");
+static_assert(offsetof(struct slot, end) == 24, "format 1");
+static_assert(offsetof(struct slot, state) == 32, "format 1");
+static_assert(offsetof(struct slot, place) == BLOCK_SIZE, "format 1");
+static_assert(offsetof(struct slot, name) == BLOCK_SIZE + 16, "format 1");
+static_assert(offsetof(struct slot, group) == BLOCK_SIZE + 80, "format 1");
+static_assert(sizeof(struct group) == 2 * BLOCK_SIZE, "format 1");
+static_assert(offsetof(struct group, name) == BLOCK_SIZE, "format 1");
+static_assert(offsetof(struct group, filter) == BLOCK_SIZE + 64, "format 1");
 static_assert(offsetof(struct readers, room) == 2 * BLOCK_SIZE, "format 1");
 static_assert(offsetof(struct readers, used) == 4 * BLOCK_SIZE, "format 1");
-static_assert(offsetof(struct readers, slots) == 5 * BLOCK_SIZE, "format 1");
+static_assert(offsetof(struct readers, groups_used) == 4 * BLOCK_SIZE + 8, "format 1");
+static_assert(offsetof(struct readers, groups) == 5 * BLOCK_SIZE, "format 1");
+static_assert(offsetof(struct readers, slots) == (5 + 2 * GROUPS_MAX) * BLOCK_SIZE, "format 1");
 static_assert(SLOTS_MAX <= 64 * SLOTS_PER_BIT, "each slot has a bit");
 
 /* The sizes of a ring, copied to private memory and checked once; never read from the segment again. */
@@ -228,6 +312,10 @@ struct geometry {
     uint64_t segment_size;
     uint64_t first_position;
     uint64_t ring_id[2];
+    uint32_t slow_policy;
+    uint32_t flags;
+    uint64_t slow_ns;
+    uint64_t hold_ns;
 };
 
 #endif

@@ -32,6 +32,11 @@ uint32_t mapring_name_max(void)
     return MAPRING_NAME_MAX;
 }
 
+uint32_t mapring_own_name_max(void)
+{
+    return MAPRING_OWN_NAME_MAX;
+}
+
 uint64_t mapring_capacity_min(void)
 {
     return CAPACITY_MIN;
@@ -55,6 +60,11 @@ uint32_t mapring_consumers_max(void)
 uint32_t mapring_consumers_default(void)
 {
     return SLOTS_DEFAULT;
+}
+
+uint32_t mapring_groups_max(void)
+{
+    return GROUPS_MAX;
 }
 
 uint64_t mapring_message_max(uint64_t capacity)

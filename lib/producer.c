@@ -61,7 +61,7 @@ void ring_consumers(struct mapring_producer *producer)
     if ((load64_relaxed(producer->sleepers) & SLEEPERS_WANT_FENCES) != 0 && !producer->fences) {
         producer->fences = true;
         producer->no_sleepers = ALWAYS_LOOK;
-        /* Pairs with producer_fences() in consumer.c: who reads it sees all that was published without a fence. */
+        /* Pairs with consumer_is_fenced(): who reads it sees all that was published without a fence. */
         store64_release(&ring->stream->fence, MAPRING_FENCE_FULL);
     }
     bell_ring(&ring->readers->news, producer->sleeper.parking, SLOT_NUMBER(0), ring->geometry.slot_count);

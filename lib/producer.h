@@ -10,6 +10,7 @@
 
 #include <mapring/producer.h>
 
+#include "index.h"
 #include "ring.h"
 #include "wait.h"
 
@@ -32,12 +33,18 @@ struct mapring_producer {
 
     /* Slow paths. */
     bool ended;
+    bool handed_over;
     bool fences;          /* fence before looking at *sleepers */
     uint64_t lap;         /* position of the start of the data in this lap: that of `next` is lap + (next - data) */
     uint64_t acted;       /* as in the stream */
     uint64_t least;       /* least cursor when last looked */
     uint64_t indexed_end; /* end of the stride that was noted last */
     uint64_t probed_ns;   /* when the dead were last looked for */
+    uint64_t full_since;  /* since when there was no room; 0: there was */
+    uint64_t durable;     /* the frontier that a power cut leaves; UINT64_MAX: no matter */
+    struct mark flushed;  /* where what was flushed ends */
+    int32_t failure;      /* why the disk could not be written to; MAPRING_OK: it could */
+    uint64_t *dead_since; /* of each slot, then each group, when it was found without a process; 0: it was not */
     struct ring ring;
     struct sleeper sleeper;
     uint64_t wanted_end;       /* what is waited for: room up to here, */
@@ -60,8 +67,31 @@ static inline uint64_t producer_position(const struct mapring_producer *producer
  */
 int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t timeout_ns, uint64_t *padding);
 
-/* Frees the slots of consumers that died. Returns how many. */
+/* reclaim.c */
+
+/* Makes good what the dead left: frees their slots, and ends named places that were held for too long. Returns how many
+ * hold the producer back no longer. */
 uint32_t reclaim_dead(struct mapring_producer *producer);
+
+/* Lets go those consumers that hold the producer back before `end`, as the ring's policy says. Returns how many. */
+uint32_t let_go_slow(struct mapring_producer *producer, uint64_t end);
+
+/* recover.c */
+
+/* Restores a ring whose machine stopped, from its last checkpoint. */
+int32_t recover(struct ring *ring);
+
+/* The frontier of the last checkpoint of a durable ring, and where what was flushed ends; UINT64_MAX if there is none.
+ */
+uint64_t last_durable_frontier(const struct ring *ring, struct mark *flushed);
+
+/* Sees to it that a power cut leaves this frontier, before it is acted on. False if the disk failed. */
+bool secure_frontier(struct mapring_producer *producer, uint64_t frontier);
+
+/* claim.c */
+
+/* The least position that some group or consumer still needs; that of the producer if there is none. */
+uint64_t least_cursor(const struct mapring_producer *producer);
 
 /* Sleeps until `ready`. Looks for the dead while it waits. MAPRING_OK or MAPRING_TIMEOUT. */
 int32_t wait_for_readers(struct mapring_producer *producer, bool (*ready)(void *producer), int64_t timeout_ns);

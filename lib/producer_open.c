@@ -8,9 +8,11 @@
 #include <mapring/mapring.h>
 
 #include "index.h"
+#include "life.h"
 #include "options.h"
 #include "producer.h"
 #include "record.h"
+#include "slot.h"
 #include "validate.h"
 
 /* Opening. */
@@ -20,9 +22,11 @@ static bool consumers_fence(void *context)
     const struct mapring_producer *producer = context;
     const struct ring *ring = &producer->ring;
     for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
-        /* Pairs with the release store of the state in consumer.c: who announces fences has fenced. */
+        /* Pairs with the stores of the state in slot_announce() and ring_producer(): who announces fences has fenced.
+         */
         uint64_t state = load64_acquire(&ring->readers->slots[i].state);
-        if (state != 0 && (state & SLOT_FENCES) == 0)
+        bool waited_for = state != 0 && (state & SLOT_LET_GO) == 0 && (state & SLOT_KIND_MASK) != MAPRING_LOSSY;
+        if (waited_for && (state & SLOT_FENCES) == 0)
             return false;
     }
     return true;
@@ -35,15 +39,19 @@ static int32_t take_over(struct mapring_producer *producer)
     struct ring *ring = &producer->ring;
     struct stream *stream = ring->stream;
     uint64_t capacity = ring->geometry.capacity;
+    int32_t status = recover(ring);
+    if (status < 0)
+        return status;
 
     /* What the last producer stored came with the lock that it died or closed with. It announced a frontier that it
      * perhaps never acted on. */
     uint64_t acted = load64_relaxed(&stream->acted);
     struct mark mark;
-    if (acted % 8 != 0 || acted >= NO_POSITION - 2 * CAPACITY_MAX || !index_find(ring, acted, NEWEST, &mark))
+    if (acted % 8 != 0 || acted >= NO_POSITION - 2 * CAPACITY_MAX ||
+        !index_find(ring, acted, (struct start){NEWEST, 0}, &mark))
         return MAPRING_CORRUPT;
     producer->indexed_end = stride_end(mark.position, capacity);
-    int32_t status = walk_to_newest(ring, &mark);
+    status = walk_to_newest(ring, &mark, false);
     if (status < 0)
         return status;
 
@@ -55,9 +63,12 @@ static int32_t take_over(struct mapring_producer *producer)
     store64_relaxed(&stream->frontier, acted);
     store64_relaxed(&stream->end, NO_POSITION);
     store64_relaxed(&stream->epoch, load64_relaxed(&stream->epoch) + 1);
-    struct platform_process self;
-    platform_process_self(&self);
-    store64_relaxed(&stream->producer_pid, self.pid);
+    store64_relaxed(&stream->handing_over, 0);
+    uint64_t boot_id[2];
+    platform_boot_id(boot_id);
+    store64_relaxed(&stream->boot_id[0], boot_id[0]);
+    store64_relaxed(&stream->boot_id[1], boot_id[1]);
+    producer->durable = last_durable_frontier(ring, &producer->flushed);
     return MAPRING_OK;
 }
 
@@ -76,6 +87,9 @@ static void choose_fence(struct mapring_producer *producer)
 static int32_t start(struct mapring_producer *producer)
 {
     struct ring *ring = &producer->ring;
+    producer->dead_since = calloc(ring->geometry.slot_count + GROUPS_MAX, sizeof *producer->dead_since);
+    if (producer->dead_since == NULL)
+        return MAPRING_NO_MEMORY;
     producer->sleepers = &ring->readers->news.sleepers;
     producer->sleeper = (struct sleeper){
         .bell = &ring->readers->room,
@@ -108,6 +122,22 @@ static int32_t check_file(const struct ring *ring, const char *file)
     return same ? MAPRING_OK : MAPRING_WRONG_GEOMETRY;
 }
 
+#define SUCCESSION_PAUSE_NS 1000000u
+
+/* Becomes the producer, waiting for a living one to leave. */
+static int32_t succeed(struct ring *ring, int64_t timeout_ns)
+{
+    uint64_t deadline = timeout_ns == 0 ? 0 : deadline_after(timeout_ns);
+    for (;;) {
+        int32_t taken = producer_lives(ring) ? 0 : producer_lock(ring);
+        if (taken != 0)
+            return taken < 0 ? taken : MAPRING_OK;
+        if (deadline == 0 || platform_clock_ns() >= deadline)
+            return MAPRING_PRODUCER_EXISTS;
+        platform_sleep(SUCCESSION_PAUSE_NS);
+    }
+}
+
 static int32_t open_existing(const char *name, const char *file, const struct mapring_producer_options *options,
                              struct ring *ring)
 {
@@ -122,21 +152,29 @@ static int32_t open_existing(const char *name, const char *file, const struct ma
         status = MAPRING_WRONG_GEOMETRY;
     else if (file == NULL && options->file != NULL)
         status = check_file(ring, options->file);
-    if (status == MAPRING_OK) {
-        status = platform_lock(ring->segment, PRODUCER_NUMBER);
-        if (status == 0)
-            status = MAPRING_PRODUCER_EXISTS;
-    }
+    if (status == MAPRING_OK)
+        status = succeed(ring, options->timeout_ns);
     if (status < 0)
         ring_close(ring);
-    return status < 0 ? status : MAPRING_OK;
+    return status;
 }
+
+#define HOLD_DEFAULT_NS 60000000000u
 
 static int32_t create_new(const char *name, const struct mapring_producer_options *options, struct ring *ring)
 {
     uint64_t capacity = options->capacity != 0 ? options->capacity : CAPACITY_DEFAULT;
     uint32_t slot_count = options->max_consumers != 0 ? options->max_consumers : SLOTS_DEFAULT;
-    return ring_create(name, options->file, capacity, slot_count, options->first_position, ring);
+    struct geometry geometry = geometry_of(capacity, slot_count);
+    geometry.first_position = options->first_position;
+    geometry.slow_policy = options->slow_policy;
+    geometry.flags = options->flags;
+    geometry.slow_ns = (uint64_t)options->slow_ns;
+    geometry.hold_ns = options->hold_ns != 0 ? (uint64_t)options->hold_ns : HOLD_DEFAULT_NS;
+    int32_t status = ring_create(name, options->file, &geometry, ring);
+    if (status == MAPRING_OK)
+        producer_announce(ring);
+    return status;
 }
 
 /* What there is to open. */
@@ -186,6 +224,7 @@ static int32_t open_producer(const char *name, const struct mapring_producer_opt
     if (status < 0) {
         platform_parking_close(producer->sleeper.parking);
         ring_close(&producer->ring);
+        free(producer->dead_since);
         return status;
     }
     return found == FOUND_NOTHING ? 0 : 1;
@@ -211,8 +250,12 @@ static int32_t open_among_others(const char *name, const struct mapring_producer
 static int32_t check_options(const struct mapring_producer_options *options)
 {
     if (options->struct_size != sizeof *options || options->mode > MAPRING_OPEN_EXISTING || options->reserved0 != 0 ||
+        options->slow_policy > MAPRING_SLOW_EVICT || (options->flags & ~(uint32_t)MAPRING_DURABLE) != 0 ||
+        ((options->flags & MAPRING_DURABLE) != 0 && options->file == NULL) ||
         !all_zero(options->reserved, sizeof options->reserved))
         return MAPRING_INVALID_OPTIONS;
+    if (options->slow_ns < 0 || options->hold_ns < 0 || options->timeout_ns < 0)
+        return MAPRING_INVALID_ARGUMENT;
     if (options->capacity != 0 && validate_capacity(options->capacity) < 0)
         return MAPRING_INVALID_CAPACITY;
     if (options->max_consumers > SLOTS_MAX || options->first_position % 8 != 0 ||
@@ -252,6 +295,8 @@ int32_t mapring_end(mapring_producer *producer)
 {
     if (producer == NULL)
         return MAPRING_INVALID_ARGUMENT;
+    if (producer->handed_over)
+        return MAPRING_HANDED_OVER;
     if (producer->claim_count > 0)
         return MAPRING_CLAIM_OPEN;
     if (producer->ended)
@@ -270,17 +315,49 @@ void mapring_producer_close(mapring_producer *producer)
 {
     if (producer == NULL)
         return;
-    if (producer->ring.segment != NULL && platform_segment_is_ours(producer->ring.segment)) {
+    if (producer->ring.segment != NULL && platform_segment_is_ours(producer->ring.segment) && !producer->handed_over) {
         end_run(producer);
-        store64_relaxed(&producer->ring.stream->producer_pid, 0);
-        platform_unlock(producer->ring.segment, PRODUCER_NUMBER);
+        producer_unlock(&producer->ring);
         /* The stream may be a successor's by now, so this cannot be ring_consumers(). */
         bell_ring(&producer->ring.readers->news, producer->sleeper.parking, SLOT_NUMBER(0),
                   producer->ring.geometry.slot_count);
     }
     platform_parking_close(producer->sleeper.parking);
     ring_close(&producer->ring);
+    free(producer->dead_since);
     free(producer);
+}
+
+int32_t mapring_handover(mapring_producer *producer, int64_t timeout_ns)
+{
+    if (producer == NULL || timeout_ns < 0)
+        return MAPRING_INVALID_ARGUMENT;
+    if (producer->handed_over)
+        return MAPRING_HANDED_OVER;
+    if (producer->ended)
+        return MAPRING_STREAM_ENDED;
+    if (producer->claim_count > 0)
+        return MAPRING_CLAIM_OPEN;
+    end_run(producer);
+    struct ring *ring = &producer->ring;
+    uint64_t epoch = load64_relaxed(&ring->stream->epoch);
+    uint64_t deadline = deadline_after(timeout_ns);
+    store64_relaxed(&ring->stream->handing_over, 1);
+    producer_unlock(ring);
+    while (load64_relaxed(&ring->stream->epoch) == epoch && platform_clock_ns() < deadline)
+        platform_sleep(SUCCESSION_PAUSE_NS);
+
+    /* Whoever holds the lock now will come, or has. */
+    if (load64_relaxed(&ring->stream->epoch) == epoch && producer_lock(ring) == 1) {
+        if (load64_relaxed(&ring->stream->epoch) == epoch) {
+            store64_relaxed(&ring->stream->handing_over, 0);
+            return MAPRING_TIMEOUT;
+        }
+        producer_unlock(ring);
+    }
+    producer->handed_over = true;
+    producer->limit = producer->next;
+    return MAPRING_OK;
 }
 
 /* Waiting for consumers. */
@@ -288,8 +365,12 @@ void mapring_producer_close(mapring_producer *producer)
 static uint32_t count_consumers(const struct ring *ring)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < ring->geometry.slot_count; i++)
-        count += load64_relaxed(&ring->readers->slots[i].state) != 0;
+    for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
+        const struct slot *slot = &ring->readers->slots[i];
+        /* Places can be kept for the dead. */
+        bool kept = slot_is_kept(slot) || (load64_relaxed(&slot->state) & SLOT_NAMED) != 0;
+        count += load64_relaxed(&slot->state) != 0 && (!kept || slot_lives(ring, i));
+    }
     return count;
 }
 
@@ -311,13 +392,8 @@ int32_t mapring_wait_consumers(mapring_producer *producer, uint32_t count, int64
 
 static bool is_drained(void *context)
 {
-    struct mapring_producer *producer = context;
-    const struct ring *ring = &producer->ring;
-    uint64_t position = producer_position(producer);
-    for (uint32_t i = 0; i < ring->geometry.slot_count; i++)
-        if (load64_relaxed(&ring->readers->slots[i].cursor) < position)
-            return false;
-    return true;
+    const struct mapring_producer *producer = context;
+    return least_cursor(producer) == producer_position(producer);
 }
 
 int32_t mapring_drain(mapring_producer *producer, int64_t timeout_ns)

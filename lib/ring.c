@@ -76,6 +76,10 @@ static int32_t write_identity(struct ring *ring, const char *name)
     identity->slot_count = geometry->slot_count;
     identity->backing = geometry->backing;
     identity->first_position = geometry->first_position;
+    identity->slow_policy = geometry->slow_policy;
+    identity->flags = geometry->flags;
+    identity->slow_ns = geometry->slow_ns;
+    identity->hold_ns = geometry->hold_ns;
     identity->created_ns = platform_time_ns();
     memcpy(identity->ring_id, geometry->ring_id, sizeof identity->ring_id);
     memcpy(identity->name, canonical_name(name), strlen(canonical_name(name)));
@@ -89,14 +93,12 @@ static int32_t write_identity(struct ring *ring, const char *name)
     return status < 0 ? status : MAPRING_OK;
 }
 
-int32_t ring_create(const char *name, const char *file, uint64_t capacity, uint32_t slot_count, uint64_t first_position,
-                    struct ring *ring)
+int32_t ring_create(const char *name, const char *file, const struct geometry *wanted, struct ring *ring)
 {
     memset(ring, 0, sizeof *ring);
     struct geometry *geometry = &ring->geometry;
-    *geometry = geometry_of(capacity, slot_count);
+    *geometry = *wanted;
     geometry->backing = file == NULL ? BACKING_MEMORY : BACKING_FILE;
-    geometry->first_position = first_position;
     int32_t status = platform_random(geometry->ring_id);
     if (status < 0)
         return status;

@@ -23,13 +23,16 @@ struct ring {
 /* The locks of a ring (docs/design.md P7). They are numbered as sleepers are. */
 #define PRODUCER_NUMBER 0u
 #define SLOT_NUMBER(slot) (1u + (slot))
+#define NO_SLOT UINT32_MAX
+/* For who looks up or changes names, or becomes the producer. */
+#define REGISTRY_NUMBER (1u + SLOTS_MAX)
+/* Instead of PRODUCER_NUMBER, while that is held by a child of a dead producer. */
+#define SPARE_NUMBER(spare) (2u + SLOTS_MAX + (spare))
+#define SPARE_COUNT 8u
 
-/*
- * Creates a ring of this geometry, with the producer's lock taken; nobody else sees it before ring_publish(). The
- * geometry's backing, first_position and ring_id are filled in.
- */
-int32_t ring_create(const char *name, const char *file, uint64_t capacity, uint32_t slot_count, uint64_t first_position,
-                    struct ring *ring);
+/* Creates a ring of this geometry, which lacks its backing and ring_id, with the producer's lock taken; nobody else
+ * sees it before ring_publish(). */
+int32_t ring_create(const char *name, const char *file, const struct geometry *wanted, struct ring *ring);
 int32_t ring_publish(struct ring *ring);
 
 /* Opens a ring by name, or by `file` if that is not NULL; see platform_segment_open(). `name` may be NULL for an

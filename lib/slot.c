@@ -8,44 +8,43 @@
 #define JOIN_ROUNDS 10000
 #define OLDEST_ROUNDS 100
 
-/* The lock comes first: what a dead holder left is then ours to overwrite. */
-static int32_t lock_free_slot(struct ring *ring, uint32_t *slot)
+bool slot_is_kept(const struct slot *slot)
+{
+    uint64_t state = load64_relaxed(&slot->state);
+    if ((state & SLOT_LET_GO) != 0)
+        return false;
+    if ((state & SLOT_NAMED) != 0)
+        return true;
+    return (state & SLOT_KIND_MASK) == MAPRING_MEMBER && load64_relaxed(&slot->cursor) != NO_POSITION &&
+           load64_relaxed(&slot->end) != 0;
+}
+
+/* The lock comes first: what a dead holder left is then ours to overwrite. Names of those that were let go are kept
+ * for as long as there are other slots. */
+static int32_t lock_free_slot(struct ring *ring, bool forget_names, uint32_t *number)
 {
     for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
         int32_t taken = platform_lock(ring->segment, SLOT_NUMBER(i));
         if (taken < 0)
             return taken;
-        if (taken == 1) {
-            *slot = i;
+        if (taken == 0)
+            continue;
+        const struct slot *slot = &ring->readers->slots[i];
+        bool named = (load64_relaxed(&slot->state) & SLOT_NAMED) != 0;
+        if (!slot_is_kept(slot) && (!named || forget_names)) {
+            *number = i;
             return MAPRING_OK;
         }
+        platform_unlock(ring->segment, SLOT_NUMBER(i));
     }
     return MAPRING_NO_SLOT;
 }
 
-static int32_t place_cursor(struct ring *ring, enum index_end start, struct slot *slot, struct mark *mark)
+int32_t slot_take(struct ring *ring, uint32_t *number)
 {
-    const struct stream *stream = ring->stream;
-    for (int round = 0; round < JOIN_ROUNDS; round++) {
-        uint64_t frontier = load64_relaxed(&stream->frontier);
-        if (!index_find(ring, frontier, round < OLDEST_ROUNDS ? start : NEWEST, mark))
-            continue;
-        store64_relaxed(&slot->sequence, mark->sequence);
-        /* As in slot_join(). */
-        store64_release(&slot->cursor, mark->position);
-        /* Pairs with the fence in advance_frontier(): either the producer sees our cursor and goes no further, or we
-         * see its frontier. */
-        fence_full();
-        frontier = load64_relaxed(&stream->frontier);
-        if (mark->position >= overwritten_below(frontier, ring->geometry.capacity))
-            return MAPRING_OK;
-    }
-    return MAPRING_CORRUPT;
-}
-
-int32_t slot_join(struct ring *ring, enum index_end start, uint32_t *number, struct mark *mark)
-{
-    int32_t status = lock_free_slot(ring, number);
+    int32_t status = lock_free_slot(ring, false, number);
+    if (status == MAPRING_NO_SLOT)
+        status = lock_free_slot(ring, true, number);
     if (status < 0)
         return status;
     struct slot *slot = &ring->readers->slots[*number];
@@ -53,28 +52,69 @@ int32_t slot_join(struct ring *ring, enum index_end start, uint32_t *number, str
      * came with its lock. */
     store64_release(&slot->cursor, NO_POSITION);
     store64_relaxed(&slot->state, 0);
-    /* Like the cursor before the fence in place_cursor(): the producer looks only at slots with a bit. */
+    store64_relaxed(&slot->end, 0);
+    store64_relaxed(&slot->lost, 0);
+    store64_relaxed(&slot->redelivered, 0);
+    /* Like the cursor before the fence in slot_place_at(): the producer looks only at slots with a bit. */
     or64(&ring->readers->used, (uint64_t)1 << *number / SLOTS_PER_BIT);
-    status = place_cursor(ring, start, slot, mark);
-    if (status < 0)
-        slot_leave(ring, *number);
-    return status;
+    return MAPRING_OK;
 }
 
-void slot_announce(struct slot *slot, bool fences)
+bool slot_place_at(struct ring *ring, uint32_t number, struct mark mark)
+{
+    slot_tell(&ring->readers->slots[number], mark);
+    /* Pairs with the fence in advance_frontier(): either the producer sees our cursor and goes no further, or we
+     * see its frontier. */
+    fence_full();
+    uint64_t frontier = load64_relaxed(&ring->stream->frontier);
+    return mark.position >= overwritten_below(frontier, ring->geometry.capacity);
+}
+
+int32_t slot_place(struct ring *ring, uint32_t number, struct start start, struct mark *mark)
+{
+    for (int round = 0; round < JOIN_ROUNDS; round++) {
+        if (round == OLDEST_ROUNDS)
+            start.at = NEWEST;
+        uint64_t frontier = load64_relaxed(&ring->stream->frontier);
+        if (index_find(ring, frontier, start, mark) && slot_place_at(ring, number, *mark))
+            return MAPRING_OK;
+    }
+    return MAPRING_CORRUPT;
+}
+
+bool slot_told(const struct slot *slot, struct mark *mark)
+{
+    uint64_t cursor = load64_relaxed(&slot->cursor);
+    uint64_t word = load64_relaxed(&slot->mark);
+    if (cursor >= NO_POSITION - 2 * CAPACITY_MAX || cursor % 8 != 0)
+        return false;
+    *mark = (struct mark){
+        .position = mark_position_from(word, cursor),
+        .sequence = mark_sequence_near(word, load64_relaxed(&slot->sequence)),
+    };
+    return true;
+}
+
+void slot_announce(struct slot *slot, uint64_t kind_and_flags)
 {
     struct platform_process self;
     platform_process_self(&self);
-    uint64_t state = (uint64_t)self.pid << SLOT_PID_SHIFT | MAPRING_RELIABLE;
-    /* Pairs with the acquire load in consumers_fence(). */
-    store64_release(&slot->state, fences ? state | SLOT_FENCES : state);
+    store64_relaxed(&slot->place, self.place);
+    store64_relaxed(&slot->start, self.start);
+    uint64_t taken = load64_relaxed(&slot->taken) + 1;
+    store64_relaxed(&slot->taken, taken);
+    uint64_t state = (uint64_t)self.pid << SLOT_PID_SHIFT | (taken << SLOT_COUNT_SHIFT & SLOT_COUNT_MASK);
+    /* Pairs with the acquire loads in consumers_fence() and is_orphaned(). */
+    store64_release(&slot->state, state | kind_and_flags);
 }
 
-void slot_leave(struct ring *ring, uint32_t number)
+void slot_leave(struct ring *ring, uint32_t number, bool kept)
 {
     struct slot *slot = &ring->readers->slots[number];
-    /* Pairs with the fence in advance_frontier(): our reads are over. */
-    store64_release(&slot->cursor, NO_POSITION);
-    store64_relaxed(&slot->state, 0);
+    if (!kept) {
+        /* Pairs with the fence in advance_frontier(): our reads are over. */
+        store64_release(&slot->cursor, NO_POSITION);
+        store64_relaxed(&slot->state, 0);
+    }
     platform_unlock(ring->segment, SLOT_NUMBER(number));
 }

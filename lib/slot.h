@@ -10,15 +10,43 @@
 #include "index.h"
 #include "ring.h"
 
+/* Takes a free slot, which holds nobody back. MAPRING_NO_SLOT, or a status. */
+int32_t slot_take(struct ring *ring, uint32_t *slot);
+
 /*
- * Takes a free slot and places its cursor at the oldest or newest mark of the index, from where on the producer
- * overwrites nothing. MAPRING_NO_SLOT, or MAPRING_CORRUPT if the index has no mark.
+ * Places the cursor at the mark that index_find() gives for the start; from there on the producer overwrites nothing.
+ * MAPRING_CORRUPT if the index has no mark.
  */
-int32_t slot_join(struct ring *ring, enum index_end start, uint32_t *slot, struct mark *mark);
+int32_t slot_place(struct ring *ring, uint32_t slot, struct start start, struct mark *mark);
 
-/* Says who holds the slot. `fences`: its consumer fences after storing its cursor. */
-void slot_announce(struct slot *slot, bool fences);
+/* The same at a mark that is known; false if it is overwritten already. */
+bool slot_place_at(struct ring *ring, uint32_t slot, struct mark mark);
 
-void slot_leave(struct ring *ring, uint32_t slot);
+/* Everything before the mark is released. */
+static inline void slot_tell(struct slot *slot, struct mark mark)
+{
+    store64_relaxed(&slot->sequence, mark.sequence);
+    store64_relaxed(&slot->mark, mark_word(mark));
+    /* Release: pairs with the fence in advance_frontier(); our reads before it are over. */
+    store64_release(&slot->cursor, mark.position);
+}
+
+/* The mark that was told last, as who told it saw it, though it died in the middle. False if that is nonsense. */
+bool slot_told(const struct slot *slot, struct mark *mark);
+
+/* Says who holds the slot: kind and SLOT_* flags. Name and group are stored before. */
+void slot_announce(struct slot *slot, uint64_t kind_and_flags);
+
+/* Gives the slot up. If it is `kept`, its place stays for who comes later under its name, or inherits it. */
+void slot_leave(struct ring *ring, uint32_t slot, bool kept);
+
+/* Whether the place of a slot is still somebody's when its consumer is gone. */
+bool slot_is_kept(const struct slot *slot);
+
+/* Whether the producer waits for the slot's cursor. */
+static inline bool slot_counts(const struct slot *slot)
+{
+    return (load64_relaxed(&slot->state) & SLOT_LET_GO) == 0;
+}
 
 #endif

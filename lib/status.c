@@ -48,10 +48,25 @@ static const struct status_words statuses[] = {
     STATUS(MAPRING_NO_SLOT, "The ring has as many consumers as it was made for; end one, or make it with more slots."),
     STATUS(MAPRING_BUSY, "Somebody else is using it; wait, or find out who."),
     STATUS(MAPRING_ADDRESS_TAKEN, "The wanted address is taken in this process, or is never to be had; use another."),
+    STATUS(MAPRING_LAPPED,
+           "The producer overwrote messages before they were read, or while; read on with the oldest one "
+           "there is, and ask mapring_progress() how many were lost."),
+    STATUS(MAPRING_EVICTED, "The producer had no room and no longer waits for this consumer; rejoin, or open again."),
+    STATUS(MAPRING_DEMOTED,
+           "The producer had no room and no longer waits for this consumer, which is lossy from now on; "
+           "read on, or rejoin."),
+    STATUS(MAPRING_START_AHEAD, "The wished start is yet to come; start with the newest message, or later."),
+    STATUS(MAPRING_NAME_IN_USE,
+           "A consumer of that name, or a member of that group, lives; use another name, or end it."),
+    STATUS(MAPRING_NO_GROUP, "The ring has as many groups as there can be; forget one that nobody uses."),
+    STATUS(MAPRING_GROUP_DIFFERS, "The group exists with another filter of tags; use the same."),
+    STATUS(MAPRING_HANDED_OVER, "The stream was handed over to another producer; close this handle."),
     STATUS(MAPRING_NOT_FOUND,
            "There is no such ring, or no such folder for its file; start the producer, or wait for it."),
     STATUS(MAPRING_EXISTS, "The name or file exists already; open it, remove it, or use another."),
-    STATUS(MAPRING_WRONG_KIND, "The name belongs to an object of another kind; use another name."),
+    STATUS(MAPRING_WRONG_KIND, "The name belongs to an object of another kind, or within a ring to a consumer instead "
+                               "of a group or the reverse; use "
+                               "another name."),
     STATUS(MAPRING_NOT_A_RING, "What is there is no ring, and was left alone; use another name or file."),
     STATUS(MAPRING_WRONG_VERSION, "The ring has a format that this version does not know; use the same version on "
                                   "all sides."),

@@ -115,6 +115,7 @@ int32_t validate_identity(const struct identity *identity, uint64_t segment_size
     struct geometry computed = geometry_of(identity->capacity, identity->slot_count);
     if (identity->segment_size != computed.segment_size || identity->stream_offset != computed.stream_offset ||
         identity->readers_offset != computed.readers_offset || identity->backing > BACKING_FILE ||
+        identity->slow_policy > MAPRING_SLOW_EVICT || (identity->flags & ~(uint32_t)MAPRING_DURABLE) != 0 ||
         identity->first_position % 8 != 0 || memchr(identity->name, 0, sizeof identity->name) == NULL ||
         validate_name(identity->name) < 0)
         return MAPRING_CORRUPT;
@@ -123,6 +124,10 @@ int32_t validate_identity(const struct identity *identity, uint64_t segment_size
 
     computed.backing = identity->backing;
     computed.first_position = identity->first_position;
+    computed.slow_policy = identity->slow_policy;
+    computed.flags = identity->flags;
+    computed.slow_ns = identity->slow_ns;
+    computed.hold_ns = identity->hold_ns;
     memcpy(computed.ring_id, identity->ring_id, sizeof computed.ring_id);
     *geometry = computed;
     return MAPRING_OK;

@@ -15,11 +15,6 @@
 
 MAPRING_BEGIN
 
-/* Kinds of consumer. */
-enum {
-    MAPRING_RELIABLE = 1 /* gets every message and holds the producer back */
-};
-
 /* How a producer orders its stores before it looks for sleepers. */
 enum {
     MAPRING_FENCE_FULL = 1,      /* a fence in every publish */
@@ -38,11 +33,18 @@ typedef struct mapring_ring_info {
     uint64_t epoch;        /* 1 for the first producer, one more for each that took over */
     uint32_t producer_pid; /* 0: none attached */
     uint32_t producer_alive;
-    uint32_t consumers; /* attached, dead ones included until somebody needs their slot */
-    uint32_t ended;     /* 1: the producer has ended the stream */
-    uint32_t fence;     /* MAPRING_FENCE_FULL or MAPRING_FENCE_ASYMMETRIC; 0 before the first producer */
-    uint32_t reserved0;
+    uint32_t consumers;              /* attached, dead ones included until somebody needs their slot */
+    uint32_t ended;                  /* 1: the producer has ended the stream */
+    uint32_t fence;                  /* MAPRING_FENCE_FULL or MAPRING_FENCE_ASYMMETRIC; 0 before the first producer */
+    uint32_t groups;                 /* mapring_groups() describes them */
     char name[MAPRING_NAME_MAX + 8]; /* ends with a zero */
+    uint32_t slow_policy;            /* MAPRING_SLOW_WAIT, ... */
+    uint32_t flags;                  /* MAPRING_DURABLE */
+    uint64_t slow_ns;                /* as created */
+    uint64_t hold_ns;
+    uint64_t evictions; /* consumers and groups that the producer ceased to wait for, in all: detached, */
+    uint64_t demotions; /* or made lossy */
+    uint64_t flushed;   /* position up to which a power cut leaves the messages; 0 if never flushed */
     uint64_t reserved[4];
 } mapring_ring_info;
 
@@ -50,12 +52,29 @@ typedef struct mapring_consumer_info {
     uint32_t slot;
     uint32_t pid;
     uint32_t alive;
-    uint32_t kind;         /* MAPRING_RELIABLE */
-    uint64_t position;     /* everything before it was released, in bytes */
+    uint32_t kind;         /* MAPRING_RELIABLE, MAPRING_LOSSY, MAPRING_MEMBER */
+    uint64_t position;     /* everything before it was released, in bytes; of a member without messages: the newest */
     uint64_t lag_bytes;    /* from there to the newest message */
     uint64_t lag_messages; /* the same in messages */
+    uint64_t lost;         /* messages lost so far */
+    uint64_t redelivered;  /* messages had from other members that died or left */
+    uint32_t let_go;       /* 1: evicted or demoted: the producer does not wait for it */
+    uint32_t reserved0;
+    char own_name[MAPRING_OWN_NAME_MAX + 1]; /* its name, or that of its group; empty: none */
     uint64_t reserved[2];
 } mapring_consumer_info;
+
+typedef struct mapring_group_info {
+    char name[MAPRING_OWN_NAME_MAX + 1];
+    uint32_t members; /* that live */
+    uint32_t dead;    /* members that died or left with messages which no other has taken yet */
+    uint32_t tag_mask;
+    uint32_t tag_value;
+    uint64_t position; /* of the next message to be taken, in bytes */
+    uint64_t lag_bytes;
+    uint64_t lag_messages;
+    uint64_t reserved[2];
+} mapring_group_info;
 
 /*
  * Describes one ring: `name` is its name, or, when `file` is not NULL, `file` is the path of a file that holds it and
@@ -68,6 +87,13 @@ typedef struct mapring_consumer_info {
  */
 MAPRING_API int32_t mapring_stat(const char *name, const char *file, mapring_ring_info *info,
                                  mapring_consumer_info *consumers, uint32_t max);
+
+/*
+ * Describes the groups of a ring, which is named as for mapring_stat(): fills up to `max` entries of `groups`.
+ *
+ * Returns how many groups there are; else as mapring_stat().
+ */
+MAPRING_API int32_t mapring_groups(const char *name, const char *file, mapring_group_info *groups, uint32_t max);
 
 /*
  * Lists the names in use: writes them one behind the other, each ended by a

@@ -23,14 +23,35 @@ MAPRING_BEGIN
 
 typedef struct mapring_producer mapring_producer;
 
+/* What a producer does that has no room because reliable consumers are slow. Groups are always waited for. */
+enum {
+    MAPRING_SLOW_WAIT = 0,   /* waits, as long as the call says */
+    MAPRING_SLOW_FAIL = 1,   /* does not wait: MAPRING_FULL */
+    MAPRING_SLOW_DEMOTE = 2, /* after `slow_ns` without room, makes those lossy that are in the way */
+    MAPRING_SLOW_EVICT = 3   /* after `slow_ns` without room, detaches them */
+};
+
+/* Flags of mapring_producer_options. */
+enum {
+    /* For a ring in a file: what mapring_flush() wrote is there after a power cut. Without it nothing is promised then.
+     */
+    MAPRING_DURABLE = 1
+};
+
 typedef struct mapring_producer_options {
     uint32_t struct_size;    /* sizeof(mapring_producer_options) */
     uint32_t mode;           /* MAPRING_CREATE_OR_OPEN (or take over one whose producer is gone), ... */
     uint64_t capacity;       /* bytes of data, a power of two; 0: the default, or whatever an existing ring has */
     uint32_t max_consumers;  /* consumer slots; 0: the default, or whatever an existing ring has */
-    uint32_t reserved0;      /* 0 */
+    uint32_t slow_policy;    /* MAPRING_SLOW_WAIT, ...; of an existing ring: as it was created */
     const char *file;        /* UTF-8 path of a file to keep the ring in, opened as it is given; NULL: memory */
     uint64_t first_position; /* position of the first message, a multiple of 8; for tests of wrap-around, else 0 */
+    int64_t slow_ns;         /* for MAPRING_SLOW_DEMOTE and MAPRING_SLOW_EVICT; of an existing ring: as created */
+    int64_t hold_ns;         /* how long a dead named consumer, or a group without members, may leave the producer
+                                without room; 0: one minute; of an existing ring: as created */
+    int64_t timeout_ns;      /* how long to wait for a living producer of the ring to leave; 0: not at all */
+    uint32_t flags;          /* MAPRING_DURABLE; of an existing ring: as created */
+    uint32_t reserved0;      /* 0 */
     uint64_t reserved[4];    /* 0 */
 } mapring_producer_options;
 
@@ -51,13 +72,15 @@ enum {
  *
  * Returns 0 if it created the ring and 1 if it continued an existing one; else
  * MAPRING_INVALID_ARGUMENT, MAPRING_INVALID_OPTIONS, MAPRING_INVALID_NAME,
- * MAPRING_INVALID_CAPACITY; MAPRING_PRODUCER_EXISTS (mapring_stat() tells who it is);
+ * MAPRING_INVALID_CAPACITY; MAPRING_PRODUCER_EXISTS (mapring_stat() tells who it is; after
+ * `timeout_ns`, if that is not 0); MAPRING_BUSY (somebody else has been attaching for more than a second);
  * MAPRING_EXISTS, MAPRING_NOT_FOUND as `mode` asks; MAPRING_WRONG_GEOMETRY (an existing ring has another capacity,
  * slot count or file than asked), MAPRING_WRONG_KIND, MAPRING_NOT_A_RING, MAPRING_WRONG_VERSION, MAPRING_WRONG_NAME,
  * MAPRING_TRUNCATED, MAPRING_CORRUPT, MAPRING_UNTRUSTED; MAPRING_PERMISSION, MAPRING_NO_SPACE, MAPRING_NO_MEMORY,
  * MAPRING_NO_DESCRIPTORS, MAPRING_UNSUPPORTED, MAPRING_SYSTEM_ERROR. Nothing is left behind on failure.
  *
- * Does not wait for other processes, except briefly for one that is creating the same name at this moment.
+ * Does not wait for other processes, except for as long as `timeout_ns` says, and briefly for one that is creating the
+ * same name at this moment.
  */
 MAPRING_API int32_t mapring_producer_open(const char *name, const mapring_producer_options *options,
                                           mapring_producer **producer);
@@ -76,6 +99,7 @@ MAPRING_API void mapring_producer_close(mapring_producer *producer);
  *
  * Returns MAPRING_OK; MAPRING_FULL (no room in that time; nothing was published); MAPRING_MESSAGE_TOO_LARGE (longer
  * than mapring_message_max()); MAPRING_CLAIM_OPEN; MAPRING_STREAM_ENDED (after mapring_end());
+ * MAPRING_HANDED_OVER (after mapring_handover()); MAPRING_SYSTEM_ERROR (a durable ring's disk failed);
  * MAPRING_INVALID_ARGUMENT (NULL data, unknown flag, negative time).
  */
 MAPRING_API int32_t mapring_publish(mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
@@ -155,6 +179,33 @@ MAPRING_API int32_t mapring_wait_consumers(mapring_producer *producer, uint32_t 
  * Returns MAPRING_OK; MAPRING_TIMEOUT (mapring_stat() tells who lags); MAPRING_INVALID_ARGUMENT.
  */
 MAPRING_API int32_t mapring_drain(mapring_producer *producer, int64_t timeout_ns);
+
+/*
+ * Hands the stream over to another producer, which waits in mapring_producer_open() with a `timeout_ns`, or comes in
+ * time. Consumers notice the new epoch, and nothing else. On success this handle has done its work: it may only be
+ * closed. If nobody came, it goes on as before.
+ *
+ * Returns MAPRING_OK; MAPRING_TIMEOUT; MAPRING_CLAIM_OPEN; MAPRING_STREAM_ENDED; MAPRING_HANDED_OVER (before already);
+ * MAPRING_INVALID_ARGUMENT (negative time).
+ */
+MAPRING_API int32_t mapring_handover(mapring_producer *producer, int64_t timeout_ns);
+
+/*
+ * Writes everything that was published to the file of a ring that was created with MAPRING_DURABLE, and waits until it
+ * is there.
+ *
+ * If the machine stops (power cut, crash of the system), whoever opens the ring afterwards finds the messages up to
+ * the last flush, whole, and none that was published later; back to the oldest that a consumer had not
+ * released, and at least as far as 3/4 of the capacity allow. Named consumers and groups continue where they were at
+ * some time since the flush before the last. To keep this promise the producer waits for the disk, besides in this
+ * call, once per quarter of the capacity that it publishes, and more often while consumers leave it little room. It
+ * relies on the disk to keep what it says is written. The death of processes needs no flush: what they published is in
+ * the file as others see it.
+ *
+ * Returns MAPRING_OK; MAPRING_UNSUPPORTED (the ring was not created with MAPRING_DURABLE); MAPRING_HANDED_OVER;
+ * MAPRING_NO_SPACE, MAPRING_SYSTEM_ERROR (the disk failed: the flush before is still good). Waits for the disk.
+ */
+MAPRING_API int32_t mapring_flush(mapring_producer *producer);
 
 MAPRING_END
 

@@ -17,25 +17,51 @@ AT(mapring_message, data, 0, 8);
 AT(mapring_message, length, 8, 8);
 AT(mapring_message, sequence, 16, 8);
 AT(mapring_message, tag, 24, 4);
-AT(mapring_message, reserved, 28, 4);
+AT(mapring_message, flags, 28, 4);
 
-static_assert(sizeof(mapring_producer_options) == 72, "mapring_producer_options");
+static_assert(sizeof(mapring_producer_options) == 104, "mapring_producer_options");
 AT(mapring_producer_options, struct_size, 0, 4);
 AT(mapring_producer_options, mode, 4, 4);
 AT(mapring_producer_options, capacity, 8, 8);
 AT(mapring_producer_options, max_consumers, 16, 4);
-AT(mapring_producer_options, reserved0, 20, 4);
+AT(mapring_producer_options, slow_policy, 20, 4);
 AT(mapring_producer_options, file, 24, 8);
 AT(mapring_producer_options, first_position, 32, 8);
-AT(mapring_producer_options, reserved, 40, 32);
+AT(mapring_producer_options, slow_ns, 40, 8);
+AT(mapring_producer_options, hold_ns, 48, 8);
+AT(mapring_producer_options, timeout_ns, 56, 8);
+AT(mapring_producer_options, flags, 64, 4);
+AT(mapring_producer_options, reserved0, 68, 4);
+AT(mapring_producer_options, reserved, 72, 32);
 
-static_assert(sizeof(mapring_consumer_options) == 48, "mapring_consumer_options");
+static_assert(sizeof(mapring_consumer_options) == 96, "mapring_consumer_options");
 AT(mapring_consumer_options, struct_size, 0, 4);
-AT(mapring_consumer_options, start, 4, 4);
-AT(mapring_consumer_options, timeout_ns, 8, 8);
-AT(mapring_consumer_options, reserved, 16, 32);
+AT(mapring_consumer_options, kind, 4, 4);
+AT(mapring_consumer_options, start, 8, 4);
+AT(mapring_consumer_options, reserved0, 12, 4);
+AT(mapring_consumer_options, start_value, 16, 8);
+AT(mapring_consumer_options, timeout_ns, 24, 8);
+AT(mapring_consumer_options, tag_mask, 32, 4);
+AT(mapring_consumer_options, tag_value, 36, 4);
+AT(mapring_consumer_options, own_name, 40, 8);
+AT(mapring_consumer_options, group, 48, 8);
+AT(mapring_consumer_options, file, 56, 8);
+AT(mapring_consumer_options, reserved, 64, 32);
 
-static_assert(sizeof(mapring_ring_info) == 320, "mapring_ring_info");
+static_assert(sizeof(mapring_consumer_progress) == 104, "mapring_consumer_progress");
+AT(mapring_consumer_progress, struct_size, 0, 4);
+AT(mapring_consumer_progress, kind, 4, 4);
+AT(mapring_consumer_progress, position, 8, 8);
+AT(mapring_consumer_progress, sequence, 16, 8);
+AT(mapring_consumer_progress, lost_messages, 24, 8);
+AT(mapring_consumer_progress, lost_bytes, 32, 8);
+AT(mapring_consumer_progress, torn_messages, 40, 8);
+AT(mapring_consumer_progress, redelivered, 48, 8);
+AT(mapring_consumer_progress, epoch, 56, 8);
+AT(mapring_consumer_progress, unreleased, 64, 8);
+AT(mapring_consumer_progress, reserved, 72, 32);
+
+static_assert(sizeof(mapring_ring_info) == 368, "mapring_ring_info");
 AT(mapring_ring_info, struct_size, 0, 4);
 AT(mapring_ring_info, max_consumers, 4, 4);
 AT(mapring_ring_info, capacity, 8, 8);
@@ -49,11 +75,18 @@ AT(mapring_ring_info, producer_alive, 60, 4);
 AT(mapring_ring_info, consumers, 64, 4);
 AT(mapring_ring_info, ended, 68, 4);
 AT(mapring_ring_info, fence, 72, 4);
-AT(mapring_ring_info, reserved0, 76, 4);
+AT(mapring_ring_info, groups, 76, 4);
 AT(mapring_ring_info, name, 80, 208);
-AT(mapring_ring_info, reserved, 288, 32);
+AT(mapring_ring_info, slow_policy, 288, 4);
+AT(mapring_ring_info, flags, 292, 4);
+AT(mapring_ring_info, slow_ns, 296, 8);
+AT(mapring_ring_info, hold_ns, 304, 8);
+AT(mapring_ring_info, evictions, 312, 8);
+AT(mapring_ring_info, demotions, 320, 8);
+AT(mapring_ring_info, flushed, 328, 8);
+AT(mapring_ring_info, reserved, 336, 32);
 
-static_assert(sizeof(mapring_consumer_info) == 56, "mapring_consumer_info");
+static_assert(sizeof(mapring_consumer_info) == 144, "mapring_consumer_info");
 AT(mapring_consumer_info, slot, 0, 4);
 AT(mapring_consumer_info, pid, 4, 4);
 AT(mapring_consumer_info, alive, 8, 4);
@@ -61,7 +94,23 @@ AT(mapring_consumer_info, kind, 12, 4);
 AT(mapring_consumer_info, position, 16, 8);
 AT(mapring_consumer_info, lag_bytes, 24, 8);
 AT(mapring_consumer_info, lag_messages, 32, 8);
-AT(mapring_consumer_info, reserved, 40, 16);
+AT(mapring_consumer_info, lost, 40, 8);
+AT(mapring_consumer_info, redelivered, 48, 8);
+AT(mapring_consumer_info, let_go, 56, 4);
+AT(mapring_consumer_info, reserved0, 60, 4);
+AT(mapring_consumer_info, own_name, 64, 64);
+AT(mapring_consumer_info, reserved, 128, 16);
+
+static_assert(sizeof(mapring_group_info) == 120, "mapring_group_info");
+AT(mapring_group_info, name, 0, 64);
+AT(mapring_group_info, members, 64, 4);
+AT(mapring_group_info, dead, 68, 4);
+AT(mapring_group_info, tag_mask, 72, 4);
+AT(mapring_group_info, tag_value, 76, 4);
+AT(mapring_group_info, position, 80, 8);
+AT(mapring_group_info, lag_bytes, 88, 8);
+AT(mapring_group_info, lag_messages, 96, 8);
+AT(mapring_group_info, reserved, 104, 16);
 
 static_assert(sizeof(mapring_segment_options) == 64, "mapring_segment_options");
 AT(mapring_segment_options, struct_size, 0, 4);
@@ -117,7 +166,10 @@ static_assert(MAPRING_OK == 0 && MAPRING_INVALID_ARGUMENT == -1 && MAPRING_INVAL
                   MAPRING_NOT_READ == -9 && MAPRING_UNRELEASED == -10,
               "statuses of wrong calls");
 static_assert(MAPRING_FULL == -20 && MAPRING_TIMEOUT == -21 && MAPRING_STREAM_ENDED == -22 &&
-                  MAPRING_NO_PRODUCER == -23 && MAPRING_PRODUCER_EXISTS == -24 && MAPRING_NO_SLOT == -25,
+                  MAPRING_NO_PRODUCER == -23 && MAPRING_PRODUCER_EXISTS == -24 && MAPRING_NO_SLOT == -25 &&
+                  MAPRING_LAPPED == -26 && MAPRING_EVICTED == -27 && MAPRING_DEMOTED == -28 &&
+                  MAPRING_START_AHEAD == -29 && MAPRING_NAME_IN_USE == -30 && MAPRING_NO_GROUP == -31 &&
+                  MAPRING_GROUP_DIFFERS == -32 && MAPRING_HANDED_OVER == -33 && MAPRING_BUSY == -34,
               "statuses of the ring");
 static_assert(MAPRING_NOT_FOUND == -40 && MAPRING_EXISTS == -41 && MAPRING_WRONG_KIND == -42 &&
                   MAPRING_NOT_A_RING == -43 && MAPRING_WRONG_VERSION == -44 && MAPRING_WRONG_GEOMETRY == -45 &&
@@ -141,11 +193,16 @@ static_assert(MAPRING_READ_ONLY == 0x100 && MAPRING_OTHER_OWNERS == 0x200 && MAP
                   MAPRING_LOCK_PAGES == 0x4000 && MAPRING_INHERITABLE == 0x8000,
               "flags of segments");
 static_assert(MAPRING_IN_MEMORY == 0 && MAPRING_IN_FILE == 1 && MAPRING_ABANDONED == 1, "others of segments");
-static_assert(MAPRING_FROM_OLDEST == 0 && MAPRING_FROM_NEWEST == 1, "starts");
-static_assert(MAPRING_MORE == 1, "flags");
-static_assert(MAPRING_RELIABLE == 1, "kinds");
+static_assert(MAPRING_FROM_OLDEST == 0 && MAPRING_FROM_NEWEST == 1 && MAPRING_FROM_SEQUENCE == 2 &&
+                  MAPRING_FROM_TIME == 3,
+              "starts");
+static_assert(MAPRING_RESUMED == 1 && MAPRING_START_GONE == 2, "how a consumer was attached");
+static_assert(MAPRING_MORE == 1 && MAPRING_REDELIVERED == 1 && MAPRING_DURABLE == 1, "flags");
+static_assert(MAPRING_RELIABLE == 1 && MAPRING_LOSSY == 2 && MAPRING_MEMBER == 3 && MAPRING_OBSERVER == 4, "kinds");
+static_assert(MAPRING_SLOW_WAIT == 0 && MAPRING_SLOW_FAIL == 1 && MAPRING_SLOW_DEMOTE == 2 && MAPRING_SLOW_EVICT == 3,
+              "policies");
 static_assert(MAPRING_FENCE_FULL == 1 && MAPRING_FENCE_ASYMMETRIC == 2, "fences");
-static_assert(MAPRING_NAME_MAX == 200 && MAPRING_FOREVER == INT64_MAX, "limits");
+static_assert(MAPRING_NAME_MAX == 200 && MAPRING_OWN_NAME_MAX == 63 && MAPRING_FOREVER == INT64_MAX, "limits");
 
 /* The library that is linked was built from the same headers. */
 int main(void)

@@ -19,32 +19,40 @@ BATCH = 5
 
 class Message(c.Structure):
     _fields_ = [("data", c.c_void_p), ("length", c.c_uint64), ("sequence", c.c_uint64), ("tag", c.c_uint32),
-                ("reserved", c.c_uint32)]
+                ("flags", c.c_uint32)]
 
 
 class ProducerOptions(c.Structure):
     _fields_ = [("struct_size", c.c_uint32), ("mode", c.c_uint32), ("capacity", c.c_uint64),
-                ("max_consumers", c.c_uint32), ("reserved0", c.c_uint32), ("file", c.c_char_p),
-                ("first_position", c.c_uint64), ("reserved", c.c_uint64 * 4)]
+                ("max_consumers", c.c_uint32), ("slow_policy", c.c_uint32), ("file", c.c_char_p),
+                ("first_position", c.c_uint64), ("slow_ns", c.c_int64), ("hold_ns", c.c_int64),
+                ("timeout_ns", c.c_int64), ("flags", c.c_uint32), ("reserved0", c.c_uint32),
+                ("reserved", c.c_uint64 * 4)]
 
 
 class ConsumerOptions(c.Structure):
-    _fields_ = [("struct_size", c.c_uint32), ("start", c.c_uint32), ("timeout_ns", c.c_int64),
-                ("reserved", c.c_uint64 * 4)]
+    _fields_ = [("struct_size", c.c_uint32), ("kind", c.c_uint32), ("start", c.c_uint32),
+                ("reserved0", c.c_uint32), ("start_value", c.c_uint64), ("timeout_ns", c.c_int64),
+                ("tag_mask", c.c_uint32), ("tag_value", c.c_uint32), ("own_name", c.c_char_p),
+                ("group", c.c_char_p), ("file", c.c_char_p), ("reserved", c.c_uint64 * 4)]
 
 
 class RingInfo(c.Structure):
     _fields_ = [("struct_size", c.c_uint32), ("max_consumers", c.c_uint32), ("capacity", c.c_uint64),
-                ("memory", c.c_uint64), ("position", c.c_uint64), ("messages", c.c_uint64), ("oldest", c.c_uint64),
-                ("epoch", c.c_uint64), ("producer_pid", c.c_uint32), ("producer_alive", c.c_uint32),
-                ("consumers", c.c_uint32), ("ended", c.c_uint32), ("fence", c.c_uint32), ("reserved0", c.c_uint32),
-                ("name", c.c_char * 208), ("reserved", c.c_uint64 * 4)]
+                ("memory", c.c_uint64), ("position", c.c_uint64), ("messages", c.c_uint64),
+                ("oldest", c.c_uint64), ("epoch", c.c_uint64), ("producer_pid", c.c_uint32),
+                ("producer_alive", c.c_uint32), ("consumers", c.c_uint32), ("ended", c.c_uint32),
+                ("fence", c.c_uint32), ("groups", c.c_uint32), ("name", c.c_char * 208),
+                ("slow_policy", c.c_uint32), ("flags", c.c_uint32), ("slow_ns", c.c_uint64),
+                ("hold_ns", c.c_uint64), ("evictions", c.c_uint64), ("demotions", c.c_uint64),
+                ("flushed", c.c_uint64), ("reserved", c.c_uint64 * 4)]
 
 
 class ConsumerInfo(c.Structure):
     _fields_ = [("slot", c.c_uint32), ("pid", c.c_uint32), ("alive", c.c_uint32), ("kind", c.c_uint32),
                 ("position", c.c_uint64), ("lag_bytes", c.c_uint64), ("lag_messages", c.c_uint64),
-                ("reserved", c.c_uint64 * 2)]
+                ("lost", c.c_uint64), ("redelivered", c.c_uint64), ("let_go", c.c_uint32),
+                ("reserved0", c.c_uint32), ("own_name", c.c_char * 64), ("reserved", c.c_uint64 * 2)]
 
 
 def load(path):

@@ -21,10 +21,10 @@ struct Message {
     length: u64,
     sequence: u64,
     tag: u32,
-    reserved: u32,
+    flags: u32,
 }
 
-const EMPTY: Message = Message { data: null(), length: 0, sequence: 0, tag: 0, reserved: 0 };
+const EMPTY: Message = Message { data: null(), length: 0, sequence: 0, tag: 0, flags: 0 };
 
 #[repr(C)]
 struct ProducerOptions {
@@ -32,17 +32,30 @@ struct ProducerOptions {
     mode: u32,
     capacity: u64,
     max_consumers: u32,
-    reserved0: u32,
+    slow_policy: u32,
     file: *const c_char,
     first_position: u64,
+    slow_ns: i64,
+    hold_ns: i64,
+    timeout_ns: i64,
+    flags: u32,
+    reserved0: u32,
     reserved: [u64; 4],
 }
 
 #[repr(C)]
 struct ConsumerOptions {
     struct_size: u32,
+    kind: u32,
     start: u32,
+    reserved0: u32,
+    start_value: u64,
     timeout_ns: i64,
+    tag_mask: u32,
+    tag_value: u32,
+    own_name: *const c_char,
+    group: *const c_char,
+    file: *const c_char,
     reserved: [u64; 4],
 }
 
@@ -61,8 +74,15 @@ struct RingInfo {
     consumers: u32,
     ended: u32,
     fence: u32,
-    reserved0: u32,
+    groups: u32,
     name: [c_char; 208],
+    slow_policy: u32,
+    flags: u32,
+    slow_ns: u64,
+    hold_ns: u64,
+    evictions: u64,
+    demotions: u64,
+    flushed: u64,
     reserved: [u64; 4],
 }
 
@@ -76,6 +96,11 @@ struct ConsumerInfo {
     position: u64,
     lag_bytes: u64,
     lag_messages: u64,
+    lost: u64,
+    redelivered: u64,
+    let_go: u32,
+    reserved0: u32,
+    own_name: [c_char; 64],
     reserved: [u64; 2],
 }
 
@@ -173,13 +198,8 @@ unsafe fn publish_batch_in_place(producer: Handle, i: usize, count: usize) -> us
 unsafe fn produce(name: &CStr, count: usize) {
     let options = ProducerOptions {
         struct_size: std::mem::size_of::<ProducerOptions>() as u32,
-        mode: 0,
         capacity: CAPACITY,
-        max_consumers: 0,
-        reserved0: 0,
-        file: null(),
-        first_position: 0,
-        reserved: [0; 4],
+        ..std::mem::zeroed()
     };
     let mut producer = null_mut();
     good(mapring_producer_open(name.as_ptr(), &options, &mut producer));
@@ -213,9 +233,8 @@ unsafe fn produce(name: &CStr, count: usize) {
 unsafe fn consume(name: &CStr, count: usize) {
     let options = ConsumerOptions {
         struct_size: std::mem::size_of::<ConsumerOptions>() as u32,
-        start: 0,
         timeout_ns: 20 * SECOND,
-        reserved: [0; 4],
+        ..std::mem::zeroed()
     };
     let mut consumer = null_mut();
     good(mapring_consumer_open(name.as_ptr(), &options, &mut consumer));

@@ -55,6 +55,11 @@ static inline void *model_writable32(shared32 *shared)
                                "and64(" #shared ", " #bits ")"))
 
 /* It acquires too, which nothing relies on. */
+#define add64(shared, value)                                                                                           \
+    ((void)MODEL_ACCESS_UPDATE(8, model_writable64(shared), MODEL_ADD, value, MODEL_RELEASE,                           \
+                               "add64(" #shared ", " #value ")"))
+
+/* So does this. */
 static inline uint32_t model_fetch_add32(shared32 *shared, uint32_t value, const struct model_site *site)
 {
     return (uint32_t)model_update(shared, 4, MODEL_ADD, value, MODEL_RELEASE, site);

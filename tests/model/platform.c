@@ -15,6 +15,7 @@
 #include "core.h"
 #include "layout.h"
 #include "platform.h"
+#include "ring.h"
 
 #define LOCKS 16u
 #define QUEUES 4u
@@ -200,17 +201,24 @@ int32_t platform_segment_list(int32_t (*each)(void *context, const char *name), 
 
 /* Locks. */
 
+/* Of the many numbers that there are, those of the producer, the first slots, the registry and a spare or two. */
+static uint32_t lock_index(uint32_t number)
+{
+    uint32_t index = number < REGISTRY_NUMBER ? number : number - REGISTRY_NUMBER + LOCKS - 4;
+    if (index >= NAME_LOCK || (number < REGISTRY_NUMBER && index >= LOCKS - 4))
+        model_fail("more locks than the model has");
+    return index;
+}
+
 static struct operation lock_operation(uint32_t number)
 {
-    if (number >= NAME_LOCK)
-        model_fail("more locks than the model has");
-    return (struct operation){.objects = {OBJECT_THREAD + run.self, OBJECT_LOCK + number}};
+    return (struct operation){.objects = {OBJECT_THREAD + run.self, OBJECT_LOCK + lock_index(number)}};
 }
 
 int32_t platform_lock(struct platform_segment *segment, uint32_t number)
 {
     struct operation operation = lock_operation(number);
-    struct lock *lock = &locks[number];
+    struct lock *lock = &locks[lock_index(number)];
     if (!run.alone)
         turn_await(&operation);
     bool taken = lock->holder == NULL || lock->holder == segment;
@@ -228,7 +236,7 @@ int32_t platform_lock(struct platform_segment *segment, uint32_t number)
 void platform_unlock(struct platform_segment *segment, uint32_t number)
 {
     struct operation operation = lock_operation(number);
-    struct lock *lock = &locks[number];
+    struct lock *lock = &locks[lock_index(number)];
     stores_ordered();
     death_may_come();
     if (!run.alone)
@@ -246,7 +254,7 @@ void platform_unlock(struct platform_segment *segment, uint32_t number)
 int32_t platform_lock_held(struct platform_segment *segment, uint32_t number)
 {
     struct operation operation = lock_operation(number);
-    const struct lock *lock = &locks[number];
+    const struct lock *lock = &locks[lock_index(number)];
     if (!run.alone)
         turn_await(&operation);
     bool held = lock->holder != NULL && lock->holder != segment;
@@ -278,7 +286,7 @@ void model_await_lock(uint32_t number)
 {
     struct operation operation = lock_operation(number);
     operation.enabled = lock_is_free;
-    operation.context = &locks[number];
+    operation.context = &locks[lock_index(number)];
     turn_await(&operation);
     turn_taken();
 }

@@ -89,7 +89,7 @@ Test(opening, consumer_options_are_checked)
     options.struct_size = sizeof options - 8;
     refuse_consumer(name, &options, MAPRING_INVALID_OPTIONS);
     options = good;
-    options.start = MAPRING_FROM_NEWEST + 1;
+    options.start = MAPRING_FROM_TIME + 1;
     refuse_consumer(name, &options, MAPRING_INVALID_OPTIONS);
     for (int i = 0; i < 4; i++) {
         options = good;

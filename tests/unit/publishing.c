@@ -19,7 +19,7 @@ Test(publishing, a_message_arrives_as_it_was_sent)
     cr_assert_eq(message.length, sizeof bytes);
     cr_assert_eq(message.tag, 0xfedcba98u);
     cr_assert_eq(message.sequence, 0);
-    cr_assert_eq(message.reserved, 0);
+    cr_assert_eq(message.flags, 0);
     cr_assert_eq((uintptr_t)message.data % 8, 0);
     close_ends(&ends);
 }

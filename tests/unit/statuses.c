@@ -43,6 +43,14 @@ static const struct expected statuses[] = {
     STATUS(MAPRING_NO_SLOT),
     STATUS(MAPRING_BUSY),
     STATUS(MAPRING_ADDRESS_TAKEN),
+    STATUS(MAPRING_LAPPED),
+    STATUS(MAPRING_EVICTED),
+    STATUS(MAPRING_DEMOTED),
+    STATUS(MAPRING_START_AHEAD),
+    STATUS(MAPRING_NAME_IN_USE),
+    STATUS(MAPRING_NO_GROUP),
+    STATUS(MAPRING_GROUP_DIFFERS),
+    STATUS(MAPRING_HANDED_OVER),
     STATUS(MAPRING_NOT_FOUND),
     STATUS(MAPRING_EXISTS),
     STATUS(MAPRING_WRONG_KIND),
@@ -101,6 +109,8 @@ Test(statuses, constants_are_functions)
 {
     cr_assert_eq(mapring_forever(), MAPRING_FOREVER);
     cr_assert_eq(mapring_name_max(), MAPRING_NAME_MAX);
+    cr_assert_eq(mapring_own_name_max(), MAPRING_OWN_NAME_MAX);
+    cr_assert_eq(mapring_groups_max(), 16);
     cr_assert_eq(mapring_abi_version(), MAPRING_ABI_VERSION);
     cr_assert_eq(mapring_format_version(), MAPRING_FORMAT_VERSION);
     cr_assert_eq(mapring_capacity_min(), 4096);

@@ -1,0 +1,405 @@
+/*
+ * The consumer's life outside reading: attaching, as each kind does it, and leaving.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer.h"
+#include "life.h"
+#include "options.h"
+#include "registry.h"
+#include "slot.h"
+#include "validate.h"
+
+/* How often a lossy consumer may be overtaken while it looks for its start. */
+#define ROUNDS 1000
+
+static int32_t open_ring(const char *name, const char *file, enum ring_role role, int64_t timeout_ns, struct ring *ring)
+{
+    int32_t status = ring_open(file == NULL ? name : NULL, file, role, ring, NULL);
+    if (timeout_ns == 0 || status != MAPRING_NOT_FOUND)
+        return status;
+    uint64_t deadline = deadline_after(timeout_ns);
+    while (status == MAPRING_NOT_FOUND) {
+        if (platform_clock_ns() >= deadline)
+            return MAPRING_TIMEOUT;
+        if (file == NULL)
+            platform_segment_await(name, deadline);
+        else
+            platform_sleep(10000000);
+        status = ring_open(file == NULL ? name : NULL, file, role, ring, NULL);
+    }
+    return status;
+}
+
+/* Starting. */
+
+/* Goes on from the mark that was found for a start. MAPRING_OK, MAPRING_START_GONE, or a status. */
+static int32_t walk_to_start(const struct ring *ring, struct start start, struct mark *mark, bool racing)
+{
+    if (start_is_gone(ring, start, *mark))
+        return MAPRING_START_GONE;
+    if (start.at == NEWEST)
+        return walk_to_newest(ring, mark, racing);
+    if (start.at != AT_SEQUENCE)
+        return MAPRING_OK;
+    int32_t status = walk_until(ring, mark, start.value, UINT64_MAX, racing);
+    return status == MAPRING_OK && mark->sequence < start.value ? MAPRING_START_AHEAD : status;
+}
+
+/* For who protects nothing. */
+static int32_t find_start(const struct mapring_consumer *consumer, struct start start, struct mark *mark)
+{
+    const struct ring *ring = &consumer->ring;
+    for (int round = 0; round < ROUNDS; round++) {
+        struct mark from;
+        uint64_t frontier = load64_relaxed(&ring->stream->frontier);
+        if (!index_find(ring, frontier, start, &from))
+            continue;
+        *mark = from;
+        int32_t status = walk_to_start(ring, start, mark, true);
+        if (!is_lapped(consumer, from.position))
+            return status;
+    }
+    return MAPRING_CORRUPT;
+}
+
+/* Attaching. What they return: see mapring_consumer_open(). */
+
+static int32_t attach_observer(struct mapring_consumer *consumer, struct start start)
+{
+    return find_start(consumer, start, &consumer->released);
+}
+
+static int32_t attach_lossy(struct mapring_consumer *consumer, struct start start)
+{
+    int32_t status = slot_take(&consumer->ring, &consumer->slot);
+    return status < 0 ? status : find_start(consumer, start, &consumer->released);
+}
+
+static int32_t attach_reliable(struct mapring_consumer *consumer, struct start start)
+{
+    struct ring *ring = &consumer->ring;
+    int32_t status = slot_take(ring, &consumer->slot);
+    if (status == MAPRING_OK)
+        status = slot_place(ring, consumer->slot, start, &consumer->released);
+    return status < 0 ? status : walk_to_start(ring, start, &consumer->released, false);
+}
+
+/* Begins with the oldest message, and counts what was lost since `told`. */
+static int32_t restart(struct mapring_consumer *consumer, struct mark told)
+{
+    struct ring *ring = &consumer->ring;
+    struct slot *slot = &ring->readers->slots[consumer->slot];
+    store64_release(&slot->cursor, NO_POSITION);
+    /* Before the fence in slot_place_at(), so that the cursor counts again. */
+    store64_relaxed(&slot->state, SLOT_NAMED | MAPRING_RELIABLE);
+    int32_t status = slot_place(ring, consumer->slot, (struct start){OLDEST, 0}, &consumer->released);
+    if (status < 0)
+        return status;
+    if (consumer->released.position > told.position) {
+        consumer->lost_messages = consumer->released.sequence - told.sequence;
+        consumer->lost_bytes = consumer->released.position - told.position;
+        consumer->notice = MAPRING_LAPPED;
+    }
+    return MAPRING_RESUMED;
+}
+
+/* Continues where the consumer stopped that had the slot before; its lock is ours. */
+static int32_t resume(struct mapring_consumer *consumer)
+{
+    struct ring *ring = &consumer->ring;
+    struct slot *slot = &ring->readers->slots[consumer->slot];
+    struct mark told;
+    if (!slot_told(slot, &told)) {
+        int32_t status = restart(consumer, (struct mark){UINT64_MAX, 0, 0});
+        return status < 0 ? status : MAPRING_START_GONE;
+    }
+    if (!slot_counts(slot) || !slot_place_at(ring, consumer->slot, told))
+        return restart(consumer, told);
+    consumer->released = told;
+    return MAPRING_RESUMED;
+}
+
+/* The same, into a slot of our own, from one whose lock a child of the dead keeps. */
+static int32_t move_and_resume(struct mapring_consumer *consumer, uint32_t orphan)
+{
+    struct ring *ring = &consumer->ring;
+    int32_t status = slot_take(ring, &consumer->slot);
+    if (status < 0)
+        return status;
+    struct slot *from = &ring->readers->slots[orphan];
+    struct slot *slot = &ring->readers->slots[consumer->slot];
+    uint64_t state = load64_relaxed(&from->state);
+    struct mark told;
+    store64_relaxed(&slot->state, SLOT_NAMED | MAPRING_RELIABLE | (state & SLOT_LET_GO));
+    if (slot_told(from, &told))
+        slot_tell(slot, told);
+    /* As in inherit_from(). */
+    add64(&ring->readers->moves, 1);
+    compare_and_swap64(&from->state, state, (state & ~SLOT_NAMED) | SLOT_LET_GO);
+    return resume(consumer);
+}
+
+/* With the registry locked. */
+static int32_t attach_named(struct mapring_consumer *consumer, const char *name, struct start start)
+{
+    struct ring *ring = &consumer->ring;
+    uint32_t number;
+    if (registry_find_group(ring, name, &number))
+        return MAPRING_WRONG_KIND;
+    int32_t status;
+    if (!registry_find_consumer(ring, name, &number)) {
+        status = attach_reliable(consumer, start);
+    } else {
+        enum slot_life life = slot_examine(ring, number);
+        if (life == SLOT_LIVES)
+            return MAPRING_NAME_IN_USE;
+        if (life == SLOT_DEAD)
+            consumer->slot = number;
+        status = life == SLOT_DEAD ? resume(consumer) : move_and_resume(consumer, number);
+    }
+    if (status >= 0)
+        own_name_store(ring->readers->slots[consumer->slot].name, name);
+    return status;
+}
+
+/* With the registry locked. */
+static int32_t attach_member(struct mapring_consumer *consumer, const char *name, struct start start)
+{
+    struct ring *ring = &consumer->ring;
+    uint32_t number;
+    if (registry_find_consumer(ring, name, &number))
+        return MAPRING_WRONG_KIND;
+    int32_t status = slot_take(ring, &consumer->slot);
+    if (status == MAPRING_OK)
+        status = group_join(consumer, name, start);
+    if (status < 0)
+        return status;
+    store64_relaxed(&ring->readers->slots[consumer->slot].group, consumer->group_number);
+    /* A number from which those of the group's messages can be told. */
+    if (status == MAPRING_RESUMED) {
+        int32_t found = find_start(consumer, (struct start){OLDEST, 0}, &consumer->released);
+        return found < 0 ? found : status;
+    }
+    return status;
+}
+
+static int32_t attach(struct mapring_consumer *consumer, const mapring_consumer_options *options)
+{
+    struct start start = {(enum start_at)options->start, options->start_value};
+    if (start.at == AT_TIME && start.value > platform_time_ns())
+        return MAPRING_START_AHEAD;
+    if (consumer->kind == MAPRING_OBSERVER)
+        return attach_observer(consumer, start);
+    if (consumer->kind == MAPRING_LOSSY)
+        return attach_lossy(consumer, start);
+    if (consumer->kind == MAPRING_RELIABLE && !consumer->named)
+        return attach_reliable(consumer, start);
+    int32_t status = registry_lock(&consumer->ring);
+    if (status < 0)
+        return status;
+    status = consumer->named ? attach_named(consumer, options->own_name, start)
+                             : attach_member(consumer, options->group, start);
+    /* Before others may look for the name. */
+    if (status >= 0)
+        slot_announce(&consumer->ring.readers->slots[consumer->slot],
+                      consumer->kind | (consumer->fences ? SLOT_FENCES : 0) | (consumer->named ? SLOT_NAMED : 0));
+    registry_unlock(&consumer->ring);
+    return status;
+}
+
+/* Opening. */
+
+#define STEPS_APART_START 16u
+
+static void prepare(struct mapring_consumer *consumer, const mapring_consumer_options *options)
+{
+    consumer->slot = NO_SLOT;
+    consumer->kind = options->kind == 0 ? MAPRING_RELIABLE : options->kind;
+    consumer->named = options->own_name != NULL;
+    consumer->tag_mask = options->tag_mask;
+    consumer->tag_value = options->tag_value;
+    consumer->data = consumer->ring.data;
+    consumer->capacity = consumer->ring.geometry.capacity;
+    consumer->batch = consumer->named ? 0 : consumer->capacity / 8;
+    consumer->steps_apart = consumer->steps_left = STEPS_APART_START;
+    uint32_t policy = consumer->ring.geometry.slow_policy;
+    consumer->watched = consumer->kind == MAPRING_LOSSY || consumer->kind == MAPRING_OBSERVER ||
+                        (consumer->kind == MAPRING_RELIABLE && policy >= MAPRING_SLOW_DEMOTE);
+    consumer->plain = consumer->kind == MAPRING_RELIABLE && !consumer->watched && consumer->tag_mask == 0;
+    consumer->fences = consumer->kind != MAPRING_OBSERVER && !platform_heavy_fence_register();
+}
+
+static int32_t open_consumer(const char *name, const mapring_consumer_options *options,
+                             struct mapring_consumer *consumer)
+{
+    enum ring_role role = options->kind == MAPRING_OBSERVER ? ROLE_OBSERVER : ROLE_CONSUMER;
+    int32_t status = open_ring(name, options->file, role, options->timeout_ns, &consumer->ring);
+    if (status < 0)
+        return status;
+    prepare(consumer, options);
+    int32_t attached = attach(consumer, options);
+    if (attached < 0)
+        return attached;
+    consumer->position = consumer->released.position;
+    consumer->sequence = consumer->released.sequence;
+    if (consumer->slot == NO_SLOT)
+        return attached;
+    struct ring *ring = &consumer->ring;
+    status = platform_parking_open(ring->geometry.ring_id, SLOT_NUMBER(consumer->slot), &consumer->sleeper.parking);
+    if (status < 0)
+        return status;
+    consumer->sleeper.bell = &ring->readers->news;
+    consumer->sleeper.number = SLOT_NUMBER(consumer->slot);
+    consumer->sleeper.ready = consumer_has_news;
+    consumer->sleeper.peer_fences = consumer_is_fenced;
+    consumer->sleeper.context = consumer;
+    if (!consumer->named && consumer->group == NULL)
+        slot_announce(&ring->readers->slots[consumer->slot], consumer->kind | (consumer->fences ? SLOT_FENCES : 0));
+    if (consumer->group != NULL)
+        /* Who waits for consumers looks. */
+        look_for_producer(consumer);
+    else
+        store_cursor(consumer);
+    return attached;
+}
+
+static int32_t check_own_name(const char *name)
+{
+    if (name == NULL)
+        return MAPRING_OK;
+    return strnlen(name, MAPRING_OWN_NAME_MAX + 1) > MAPRING_OWN_NAME_MAX ? MAPRING_INVALID_NAME : validate_name(name);
+}
+
+static int32_t check_options(const struct mapring_consumer_options *options)
+{
+    if (options->struct_size != sizeof *options || options->start > MAPRING_FROM_TIME || options->reserved0 != 0 ||
+        options->kind > MAPRING_OBSERVER || !all_zero(options->reserved, sizeof options->reserved))
+        return MAPRING_INVALID_OPTIONS;
+    bool reliable = options->kind == 0 || options->kind == MAPRING_RELIABLE;
+    if ((options->own_name != NULL && !reliable) || (options->file != NULL && options->kind != MAPRING_OBSERVER) ||
+        (options->group != NULL) != (options->kind == MAPRING_MEMBER) ||
+        (options->start < MAPRING_FROM_SEQUENCE && options->start_value != 0))
+        return MAPRING_INVALID_OPTIONS;
+    if (options->timeout_ns < 0 || (options->tag_value & ~options->tag_mask) != 0)
+        return MAPRING_INVALID_ARGUMENT;
+    int32_t status = check_own_name(options->own_name);
+    return status < 0 ? status : check_own_name(options->group);
+}
+
+int32_t mapring_consumer_open(const char *name, const mapring_consumer_options *options, mapring_consumer **consumer)
+{
+    static const mapring_consumer_options defaults = {.struct_size = sizeof defaults};
+    if (consumer == NULL)
+        return MAPRING_INVALID_ARGUMENT;
+    if (options == NULL)
+        options = &defaults;
+    int32_t status = check_options(options);
+    if (status == MAPRING_OK && options->file == NULL)
+        status = validate_name(name);
+    if (status < 0)
+        return status;
+
+    struct mapring_consumer *opened = calloc(1, sizeof *opened);
+    if (opened == NULL)
+        return MAPRING_NO_MEMORY;
+    opened->slot = NO_SLOT;
+    status = open_consumer(name, options, opened);
+    if (status < 0) {
+        mapring_consumer_close(opened);
+        return status;
+    }
+    *consumer = opened;
+    return status;
+}
+
+/* Leaving. */
+
+static void leave(struct mapring_consumer *consumer)
+{
+    struct ring *ring = &consumer->ring;
+    const struct slot *slot = &ring->readers->slots[consumer->slot];
+    bool named = (load64_relaxed(&slot->state) & SLOT_NAMED) != 0;
+    slot_leave(ring, consumer->slot, named || slot_is_kept(slot));
+    /* The slot may be somebody else's by now, so this cannot be look_for_producer(). */
+    struct bell *room = &ring->readers->room;
+    fence_full();
+    if ((load64_relaxed(&room->sleepers) & ~SLEEPERS_WANT_FENCES) != 0)
+        bell_ring(room, consumer->sleeper.parking, PRODUCER_NUMBER, PRODUCER_NUMBER);
+}
+
+void mapring_consumer_close(mapring_consumer *consumer)
+{
+    if (consumer == NULL)
+        return;
+    if (consumer->slot != NO_SLOT && platform_segment_is_ours(consumer->ring.segment))
+        leave(consumer);
+    platform_parking_close(consumer->sleeper.parking);
+    ring_close(&consumer->ring);
+    free(consumer);
+}
+
+static int32_t forget(struct ring *ring, const char *own_name)
+{
+    uint32_t number;
+    if (registry_find_group(ring, own_name, &number)) {
+        if (group_lives(ring, number, NO_SLOT))
+            return MAPRING_NAME_IN_USE;
+        group_drop(ring, number);
+        return MAPRING_OK;
+    }
+    if (!registry_find_consumer(ring, own_name, &number))
+        return MAPRING_NOT_FOUND;
+    struct slot *slot = &ring->readers->slots[number];
+    uint64_t state = load64_relaxed(&slot->state);
+    enum slot_life life = slot_examine(ring, number);
+    if (life == SLOT_LIVES)
+        return MAPRING_NAME_IN_USE;
+    if (life == SLOT_DEAD)
+        slot_leave(ring, number, false);
+    else
+        compare_and_swap64(&slot->state, state, (state & ~SLOT_NAMED) | SLOT_LET_GO);
+    return MAPRING_OK;
+}
+
+int32_t mapring_forget(const char *name, const char *own_name)
+{
+    int32_t status = validate_name(name);
+    if (status == MAPRING_OK)
+        status = own_name == NULL ? MAPRING_INVALID_ARGUMENT : check_own_name(own_name);
+    if (status < 0)
+        return status;
+    struct ring ring;
+    status = ring_open(name, NULL, ROLE_CONSUMER, &ring, NULL);
+    if (status < 0)
+        return status;
+    status = registry_lock(&ring);
+    if (status == MAPRING_OK) {
+        status = forget(&ring, own_name);
+        registry_unlock(&ring);
+    }
+    ring_close(&ring);
+    return status;
+}
+
+int32_t mapring_progress(mapring_consumer *consumer, mapring_consumer_progress *progress)
+{
+    if (consumer == NULL || progress == NULL)
+        return MAPRING_INVALID_ARGUMENT;
+    if (progress->struct_size != sizeof *progress)
+        return MAPRING_INVALID_OPTIONS;
+    *progress = (mapring_consumer_progress){
+        .struct_size = sizeof *progress,
+        .kind = consumer->kind,
+        .position = consumer->position,
+        .sequence = consumer->sequence,
+        .lost_messages = consumer->lost_messages,
+        .lost_bytes = consumer->lost_bytes,
+        .torn_messages = consumer->torn_messages,
+        .redelivered = consumer->redelivered,
+        .epoch = load64_relaxed(&consumer->ring.stream->epoch),
+        .unreleased = consumer->unreleased,
+    };
+    return MAPRING_OK;
+}

@@ -1,0 +1,44 @@
+/*
+ * Who is alive, and who may act for the dead: docs/design.md P7.
+ *
+ * A process lives while its lock is held, and it itself is not known to be gone: a child of fork() keeps the locks of
+ * its dead parent.
+ */
+#ifndef MAPRING_LIB_LIFE_H
+#define MAPRING_LIB_LIFE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ring.h"
+
+/* Whether the ring has a producer that lives. */
+bool producer_lives(const struct ring *ring);
+
+/* Becomes the ring's producer: 1, 0 if there is one that lives, or a status. Says in the stream who it is. */
+int32_t producer_lock(struct ring *ring);
+void producer_unlock(struct ring *ring);
+
+/* Says in the stream of a new ring, whose lock came with its creation, who the producer is. */
+void producer_announce(struct ring *ring);
+
+/* What can be done about a slot. */
+enum slot_life {
+    SLOT_LIVES,
+    SLOT_DEAD,    /* its lock is ours now: to be given up with platform_unlock() */
+    SLOT_ORPHANED /* its consumer is dead, but a child of that one keeps the lock: only its state may change, by
+                     compare-and-swap */
+};
+
+/* Not for a slot whose lock this handle holds. */
+enum slot_life slot_examine(const struct ring *ring, uint32_t slot);
+
+/* The same without taking the lock. */
+bool slot_lives(const struct ring *ring, uint32_t slot);
+
+/* For looking up and changing names. MAPRING_BUSY after a second. */
+int32_t registry_lock(struct ring *ring);
+bool registry_try_lock(struct ring *ring);
+void registry_unlock(struct ring *ring);
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * What the dead and the slow leave: docs/design.md P7 and P11. Only when there is no room.
+ */
+#include <mapring/mapring.h>
+
+#include "life.h"
+#include "producer.h"
+#include "record.h"
+#include "registry.h"
+#include "slot.h"
+
+static void count_one(shared64 *counter)
+{
+    store64_relaxed(counter, load64_relaxed(counter) + 1);
+}
+
+/* Whether a place without a process has been held for as long as it may be. */
+static bool is_overdue(const struct mapring_producer *producer, uint64_t *dead_since, uint64_t now)
+{
+    if (*dead_since == 0)
+        *dead_since = now;
+    return now - *dead_since >= producer->ring.geometry.hold_ns;
+}
+
+/* Returns whether the slot counts no longer. */
+static bool reclaim_slot(struct mapring_producer *producer, uint32_t number, uint64_t now)
+{
+    struct ring *ring = &producer->ring;
+    struct slot *slot = &ring->readers->slots[number];
+    uint64_t *dead_since = &producer->dead_since[number];
+    uint64_t state = load64_relaxed(&slot->state);
+    if (state == 0 && load64_relaxed(&slot->cursor) == NO_POSITION)
+        return false;
+    enum slot_life life = slot_examine(ring, number);
+    if (life == SLOT_LIVES) {
+        *dead_since = 0;
+        return false;
+    }
+    /* Read again, now that nobody else changes it. */
+    state = load64_relaxed(&slot->state);
+    bool named = (state & SLOT_NAMED) != 0;
+    bool kept = slot_is_kept(slot);
+    bool freed = (state & SLOT_LET_GO) == 0 && (!kept || (named && is_overdue(producer, dead_since, now)));
+    /* What a member had waits for another member; group_drop() ends it. */
+    if (freed && (named || life == SLOT_ORPHANED)) {
+        if (compare_and_swap64(&slot->state, state, state | SLOT_LET_GO) && named)
+            count_one(&ring->stream->evictions);
+    }
+    if (life == SLOT_DEAD)
+        slot_leave(ring, number, named || kept);
+    return freed;
+}
+
+static bool reclaim_group(struct mapring_producer *producer, uint32_t group, uint64_t now)
+{
+    struct ring *ring = &producer->ring;
+    uint64_t *dead_since = &producer->dead_since[ring->geometry.slot_count + group];
+    if (group_lives(ring, group, NO_SLOT)) {
+        *dead_since = 0;
+        return false;
+    }
+    if (!is_overdue(producer, dead_since, now) || !registry_try_lock(ring))
+        return false;
+    bool dead = !group_lives(ring, group, NO_SLOT);
+    if (dead) {
+        group_drop(ring, group);
+        count_one(&ring->stream->evictions);
+    }
+    registry_unlock(ring);
+    *dead_since = 0;
+    return dead;
+}
+
+uint32_t reclaim_dead(struct mapring_producer *producer)
+{
+    struct ring *ring = &producer->ring;
+    uint64_t now = platform_clock_ns();
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < ring->geometry.slot_count; i++)
+        count += reclaim_slot(producer, i, now);
+    uint64_t groups = load64_relaxed(&ring->readers->groups_used);
+    for (uint32_t i = 0; i < GROUPS_MAX; i++)
+        if ((groups >> i & 1) != 0)
+            count += reclaim_group(producer, i, now);
+    return count;
+}
+
+uint32_t let_go_slow(struct mapring_producer *producer, uint64_t end)
+{
+    struct ring *ring = &producer->ring;
+    bool evict = ring->geometry.slow_policy == MAPRING_SLOW_EVICT;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
+        struct slot *slot = &ring->readers->slots[i];
+        uint64_t state = load64_relaxed(&slot->state);
+        if ((state & SLOT_KIND_MASK) != MAPRING_RELIABLE || (state & SLOT_LET_GO) != 0 ||
+            load64_relaxed(&slot->cursor) + ring->geometry.capacity >= end)
+            continue;
+        uint64_t kind = evict ? MAPRING_RELIABLE : MAPRING_LOSSY;
+        /* Its owner may change the state, and is then not slow. */
+        if (!compare_and_swap64(&slot->state, state, (state & ~SLOT_KIND_MASK) | kind | SLOT_LET_GO))
+            continue;
+        count_one(evict ? &ring->stream->evictions : &ring->stream->demotions);
+        count++;
+    }
+    /* Who sleeps looks why it is woken. */
+    if (count > 0)
+        ring_consumers(producer);
+    return count;
+}

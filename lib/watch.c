@@ -1,0 +1,127 @@
+/*
+ * Reading what may be overwritten meanwhile: docs/design.md P4 and P11. For lossy
+ * consumers, and for reliable ones that the producer may let go.
+ *
+ * Records are read first; the frontier, looked at afterwards, says whether they were still whole.
+ */
+#include "consumer.h"
+#include "slot.h"
+
+/* How often the producer may overtake who looks for a place to continue. */
+#define ROUNDS 1000
+
+bool is_lapped(const struct mapring_consumer *consumer, uint64_t position)
+{
+    /* Pairs with the fence in advance_frontier(): who read what was written under a frontier sees that frontier. */
+    fence_acquire();
+    return position < overwritten_below(load64_relaxed(&consumer->ring.stream->frontier), consumer->capacity);
+}
+
+/* The producer does not wait for us any longer. */
+static int32_t let_go(struct mapring_consumer *consumer)
+{
+    consumer->evicted = consumer->ring.geometry.slow_policy == MAPRING_SLOW_EVICT;
+    if (consumer->evicted)
+        return MAPRING_EVICTED;
+    consumer->kind = MAPRING_LOSSY;
+    return MAPRING_DEMOTED;
+}
+
+int32_t take_notice(struct mapring_consumer *consumer)
+{
+    int32_t notice = consumer->notice;
+    consumer->notice = MAPRING_OK;
+    if (consumer->evicted)
+        return MAPRING_EVICTED;
+    if (notice == MAPRING_OK && consumer->watched && consumer->kind == MAPRING_RELIABLE &&
+        !slot_counts(&consumer->ring.readers->slots[consumer->slot]))
+        notice = let_go(consumer);
+    return notice;
+}
+
+/*
+ * Finds the oldest mark that is intact; one who was lapped again and again before he could read a message, one that
+ * is farther and farther from being overwritten.
+ */
+static bool find_place(const struct mapring_consumer *consumer, struct mark *mark)
+{
+    const struct ring *ring = &consumer->ring;
+    uint64_t stride = consumer->capacity / STRIDE_COUNT;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        uint64_t frontier = load64_relaxed(&ring->stream->frontier);
+        uint64_t ahead = (stride << min64(consumer->lapses + round, 6)) - stride;
+        if (index_find(ring, frontier + ahead, (struct start){OLDEST, 0}, mark) ||
+            index_find(ring, frontier, (struct start){NEWEST, 0}, mark))
+            return true;
+    }
+    return false;
+}
+
+static int32_t continue_at_oldest(struct mapring_consumer *consumer, struct mark from)
+{
+    struct mark mark;
+    if (!find_place(consumer, &mark) || mark.position < from.position || mark.sequence < from.sequence)
+        return MAPRING_CORRUPT;
+    consumer->lapses++;
+    consumer->lost_messages += mark.sequence - from.sequence;
+    consumer->lost_bytes += mark.position - from.position;
+    if (consumer->slot != NO_SLOT)
+        store64_relaxed(&consumer->ring.readers->slots[consumer->slot].lost, consumer->lost_messages);
+    consumer->position = mark.position;
+    consumer->sequence = mark.sequence;
+    if (consumer->unreleased == 0)
+        consumer->released = mark;
+    return MAPRING_LAPPED;
+}
+
+int32_t resume_lapped(struct mapring_consumer *consumer, struct mark from)
+{
+    consumer->position = from.position;
+    consumer->sequence = from.sequence;
+    /* Nobody but one that was let go is lapped while it is waited for. */
+    if (consumer->kind == MAPRING_RELIABLE)
+        return let_go(consumer);
+    return continue_at_oldest(consumer, from);
+}
+
+int32_t give_up_torn(struct mapring_consumer *consumer)
+{
+    consumer->torn_messages += consumer->unreleased;
+    consumer->unreleased = 0;
+    consumer->released = (struct mark){consumer->position, consumer->sequence};
+    return consumer->kind == MAPRING_RELIABLE ? let_go(consumer) : MAPRING_LAPPED;
+}
+
+int32_t mapring_rejoin(mapring_consumer *consumer)
+{
+    if (consumer == NULL || consumer->slot == NO_SLOT || !consumer->watched)
+        return MAPRING_INVALID_ARGUMENT;
+    struct ring *ring = &consumer->ring;
+    struct slot *slot = &ring->readers->slots[consumer->slot];
+    if (slot_counts(slot))
+        return MAPRING_INVALID_ARGUMENT;
+    consumer->unreleased = 0;
+    consumer->evicted = false;
+    consumer->notice = MAPRING_OK;
+    consumer->kind = MAPRING_RELIABLE;
+    struct mark mark = {consumer->position, consumer->sequence};
+
+    /* Nobody else changes the state of one that was let go. From here on the cursor counts. */
+    uint64_t flags = (consumer->fences ? SLOT_FENCES : 0) | (consumer->named ? SLOT_NAMED : 0);
+    store64_release(&slot->cursor, NO_POSITION);
+    slot_announce(slot, MAPRING_RELIABLE | flags);
+    bool intact = slot_place_at(ring, consumer->slot, mark);
+    if (!intact) {
+        int32_t status = slot_place(ring, consumer->slot, (struct start){OLDEST, 0}, &mark);
+        if (status < 0)
+            return status;
+        consumer->lost_messages += mark.sequence - consumer->sequence;
+        consumer->lost_bytes += mark.position - consumer->position;
+    }
+    consumer->lapses = 0;
+    consumer->position = mark.position;
+    consumer->sequence = mark.sequence;
+    consumer->released = mark;
+    store_cursor(consumer);
+    return MAPRING_OK;
+}
