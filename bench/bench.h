@@ -24,7 +24,8 @@ struct options {
     double seconds; /* then it ends */
     bool quick;
     bool json;
-    const char *hdr; /* folder; NULL: none */
+    const char *html; /* file; NULL: none */
+    const char *hdr;  /* folder; NULL: none */
     uint64_t capacity;
     uint64_t sizes[SIZES_MAX]; /* 0 sizes: each comparison takes its own */
     unsigned size_count;

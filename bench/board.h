@@ -57,6 +57,7 @@ struct membership {
     int link;
     int cpu; /* negative: not pinned */
     bool crowded;
+    bool sleeps; /* in meetings */
 };
 
 void member_live(const struct membership *membership);

@@ -170,6 +170,8 @@ static bool hear_all(struct crew *crew, unsigned workers, struct answer *answers
     for (unsigned i = 0; i < crew->members; i++)
         links[i] = (struct pollfd){.fd = crew->links[i], .events = POLLIN};
     while (missing > 0) {
+        if (crew->foreign && run_interrupted())
+            return false;
         int ready = poll(links, crew->members, SIGNAL_LOOK_MS);
         if (ready <= 0 && (waited_ms += SIGNAL_LOOK_MS) > (run_interrupted() ? FAREWELL_MS : PATIENCE_MS)) {
             give_up(crew, "no answer in %d s", PATIENCE_MS / 1000);
@@ -231,6 +233,7 @@ static bool make_links(struct crew *crew, struct membership *memberships)
             .link = ends[1],
             .cpu = unpinned[0] == 0 ? options->cpus[i % options->cpu_count] : -1,
             .crowded = crew_is_crowded(crew),
+            .sleeps = crew->sleeps || crew_is_crowded(crew),
         };
     }
     return true;
@@ -306,7 +309,8 @@ void crew_end(struct crew *crew)
     for (unsigned i = 0; i < crew->members; i++)
         if (crew->links[i] >= 0)
             close(crew->links[i]);
-    uint64_t deadline = now_ns() + FAREWELL_MS * 1000000ull;
+    bool at_once = crew->foreign && (run_interrupted() || crew->failed);
+    uint64_t deadline = at_once ? 0 : now_ns() + FAREWELL_MS * 1000000ull;
     for (unsigned i = 0; i < crew->members; i++)
         await_end(crew, i, deadline);
     if (crew->clear != NULL)

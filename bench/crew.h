@@ -47,7 +47,8 @@ struct job {
     uint64_t lag;                            /* bytes that the reader stays behind the writer */
     double interval_ns;                      /* between messages; 0: as fast as it goes */
     unsigned variant;
-    bool waits; /* for processes of its own on the same processor: that is no disturbance */
+    /* It sleeps, or works for others of its own on the same processor: that it waits for it is no disturbance. */
+    bool waits;
 };
 
 enum outcome {
@@ -72,7 +73,8 @@ bool same_place(const struct reading *one, const struct reading *other);
 struct crew {
     unsigned members;
     bool threads;      /* the members are threads of one process */
-    bool optional;     /* that it fails is worth a line, and no failure of the run */
+    bool foreign;      /* that it fails is worth a line, and no failure of the run; it may be killed at any time */
+    bool sleeps;       /* members have threads of their own, which one who waits must not keep from working */
     bool resident;     /* lives as long as the run, not only while it has its turn */
     uint64_t capacity; /* for the functions below, as is `context` */
     uint64_t size;

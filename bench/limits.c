@@ -44,9 +44,9 @@ static void add_round_trips(struct plan *plan, const struct options *options, st
     comparison_add(trips, "two cache lines", crew,
                    (struct job){.driver = bare_pingpong_driver, .partner = bare_pingpong_partner});
     comparison_add(trips, "futex, both sleep", crew,
-                   (struct job){.driver = futex_pingpong_driver, .partner = futex_pingpong_partner});
+                   (struct job){.driver = futex_pingpong_driver, .partner = futex_pingpong_partner, .waits = true});
     comparison_add(trips, "eventfd, both sleep", crew,
-                   (struct job){.driver = eventfd_pingpong_driver, .partner = eventfd_pingpong_partner});
+                   (struct job){.driver = eventfd_pingpong_driver, .partner = eventfd_pingpong_partner, .waits = true});
 }
 
 /* The limit is the best of all these: where a reader does best depends on the caches. */

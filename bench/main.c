@@ -31,6 +31,7 @@ static const char usage[] =
     "  wake         consumers that sleep, beside bare futex and eventfd\n"
     "  attach       creating, joining, taking over; memory\n"
     "  limits       what the machine does without mapring\n"
+    "  compare      the same work over other transports\n"
     "\n"
     "  --cpus A,B,...      processors for the processes, in turn (default: all that are allowed)\n"
     "  --rounds N          rounds (default 100)\n"
@@ -40,6 +41,7 @@ static const char usage[] =
     "  --consumers N,N...  numbers of consumers, up to 64 (fanout, wake)\n"
     "  --capacity N        bytes in a ring, a power of two (default: that of the library)\n"
     "  --json              results as JSON\n"
+    "  --html FILE         a page with plots, besides\n"
     "  --hdr FOLDER        histograms in the text format of HdrHistogram, besides\n"
     "\n"
     "Ctrl-C prints what is finished.\n";
@@ -63,6 +65,7 @@ static const struct command commands[] = {
     {"wake", {wake_plan}, true, false},
     {"attach", {attach_plan}, true, true},
     {"limits", {limits_plan}, true, false},
+    {"compare", {compare_plan}, false, false},
 };
 
 static void wrong(const char *what, const char *value)
@@ -136,7 +139,7 @@ static void choose_capacity(struct options *options, const char *text)
         wrong("--capacity takes a power of two", text);
 }
 
-enum { CPUS = 256, ROUNDS, SECONDS, QUICK, SIZES, CONSUMERS, CAPACITY, JSON, HDR, HELP };
+enum { CPUS = 256, ROUNDS, SECONDS, QUICK, SIZES, CONSUMERS, CAPACITY, JSON, HTML, HDR, HELP };
 
 static const struct option long_options[] = {
     {"cpus", required_argument, NULL, CPUS},
@@ -147,6 +150,7 @@ static const struct option long_options[] = {
     {"consumers", required_argument, NULL, CONSUMERS},
     {"capacity", required_argument, NULL, CAPACITY},
     {"json", no_argument, NULL, JSON},
+    {"html", required_argument, NULL, HTML},
     {"hdr", required_argument, NULL, HDR},
     {"help", no_argument, NULL, HELP},
     {0},
@@ -180,6 +184,9 @@ static void take_option(struct options *options, int option)
         break;
     case JSON:
         options->json = true;
+        break;
+    case HTML:
+        options->html = optarg;
         break;
     case HDR:
         options->hdr = optarg;
@@ -253,7 +260,8 @@ static bool write_reports(const struct command *command, const struct options *o
         report_json(&report);
     else
         report_text(&report);
-    return options->hdr == NULL || report_hdr(&report, options->hdr);
+    bool good = options->html == NULL || report_html(&report, options->html);
+    return (options->hdr == NULL || report_hdr(&report, options->hdr)) && good;
 }
 
 /* Whether a crew that had no reason to fail did. */
@@ -262,7 +270,7 @@ static bool has_failures(const struct plan *plan)
     for (unsigned i = 0; i < plan->count; i++)
         for (unsigned j = 0; j < plan->comparisons[i].subject_count; j++) {
             const struct crew *crew = plan->comparisons[i].subjects[j].crew;
-            if (crew != NULL && crew->failed && !crew->optional)
+            if (crew != NULL && crew->failed && !crew->foreign)
                 return true;
         }
     return false;

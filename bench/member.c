@@ -95,7 +95,7 @@ static void await_meeting(uint32_t seen)
 {
     const struct timespec limit = {.tv_nsec = STOP_LOOK_NS};
     while (load32_acquire(&board->meetings.word) == seen && !stopping()) { /* with the last to arrive */
-        if (self->crowded)
+        if (self->sleeps)
             syscall(SYS_futex, &board->meetings.word, FUTEX_WAIT, seen, &limit, NULL, 0);
         else
             spin_pause();
@@ -113,7 +113,7 @@ void crew_meet(void)
     }
     fetch_add32(&board->arrived.word, (uint32_t)-members);
     fetch_add32(&board->meetings.word, 1);
-    if (self->crowded)
+    if (self->sleeps)
         syscall(SYS_futex, &board->meetings.word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 

@@ -12,11 +12,16 @@ static void send(const struct payload *payload, uint64_t sequence)
     payload_sent(payload, sequence);
 }
 
+static int64_t timeout_of(const struct job *job)
+{
+    return job->variant == PINGPONG_SLEEPING ? WAIT_NS : 0;
+}
+
 /* False when everything is to end. */
-static bool await(const struct payload *payload, uint64_t sequence)
+static bool await(const struct payload *payload, uint64_t sequence, int64_t timeout_ns)
 {
     mapring_message message;
-    while (check(mapring_read(rings.got, &message, 1, 0), "mapring_read") == 0)
+    while (check(mapring_read(rings.got, &message, 1, timeout_ns), "mapring_read") == 0)
         if (stopping())
             return false;
     if (!payload_is(payload, message.data, message.length, sequence))
@@ -28,11 +33,12 @@ static bool await(const struct payload *payload, uint64_t sequence)
 double pingpong_driver(const struct job *job)
 {
     struct payload payload;
+    int64_t timeout_ns = timeout_of(job);
     payload_prepare(&payload, job->size);
     uint64_t begin = now_ns();
     for (uint64_t i = 0; i < job->count; i++) {
         send(&payload, i);
-        if (!await(&payload, i))
+        if (!await(&payload, i, timeout_ns))
             return 0;
     }
     return (double)(now_ns() - begin) / (double)job->count;
@@ -42,11 +48,12 @@ double pingpong_timed_driver(const struct job *job)
 {
     struct payload payload;
     struct histogram *histogram = crew_histogram();
+    int64_t timeout_ns = timeout_of(job);
     payload_prepare(&payload, job->size);
     uint64_t before = now_ns();
     for (uint64_t i = 0; i < job->count; i++) {
         send(&payload, i);
-        if (!await(&payload, i))
+        if (!await(&payload, i, timeout_ns))
             return 0;
         uint64_t now = now_ns();
         histogram_record(histogram, now - before);
@@ -58,8 +65,9 @@ double pingpong_timed_driver(const struct job *job)
 void pingpong_partner(const struct job *job)
 {
     struct payload payload;
+    int64_t timeout_ns = timeout_of(job);
     payload_prepare(&payload, job->size);
-    for (uint64_t i = 0; i < job->count && await(&payload, i); i++)
+    for (uint64_t i = 0; i < job->count && await(&payload, i, timeout_ns); i++)
         send(&payload, i);
 }
 

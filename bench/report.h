@@ -21,7 +21,8 @@ struct report {
 void report_text(const struct report *report);
 void report_json(const struct report *report);
 
-/* Says on standard error why it cannot write, and gives false. */
+/* These say on standard error why they cannot write, and give false. */
+bool report_html(const struct report *report, const char *path);
 bool report_hdr(const struct report *report, const char *folder);
 
 /* What the reports share. */

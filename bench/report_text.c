@@ -96,18 +96,6 @@ static void print_percentiles(const struct comparison *comparison, enum distance
     }
 }
 
-/* Nothing to say here of what was measured at another distance. */
-static bool belongs(const struct plan *plan, const struct comparison *comparison, unsigned number,
-                    enum distance distance)
-{
-    if (comparison_figure(plan, comparison, number, distance).count >= ROUNDS_FEWEST)
-        return true;
-    for (int other = 0; other < DISTANCE_COUNT; other++)
-        if (comparison_figure(plan, comparison, number, (enum distance)other).count >= ROUNDS_FEWEST)
-            return false;
-    return true;
-}
-
 static bool tells_features(const struct comparison *comparison)
 {
     for (unsigned i = 0; i < comparison->subject_count; i++)
@@ -133,7 +121,7 @@ static void print_comparison(const struct plan *plan, const struct comparison *c
     if (features)
         printf("  %s\n", features_legend);
     for (unsigned i = 0; i < comparison->subject_count; i++)
-        if (belongs(plan, comparison, i, distance))
+        if (comparison_tells(plan, comparison, i, distance))
             print_subject(plan, comparison, i, distance, features);
     if (comparison->unit == UNIT_LATENCY)
         print_percentiles(comparison, distance);

@@ -316,3 +316,14 @@ bool comparison_measured(const struct plan *plan, const struct comparison *compa
             return true;
     return false;
 }
+
+bool comparison_tells(const struct plan *plan, const struct comparison *comparison, unsigned subject,
+                      enum distance distance)
+{
+    if (comparison_figure(plan, comparison, subject, distance).count >= ROUNDS_FEWEST)
+        return true;
+    for (int other = 0; other < DISTANCE_COUNT; other++)
+        if (comparison_figure(plan, comparison, subject, (enum distance)other).count >= ROUNDS_FEWEST)
+            return false;
+    return true;
+}

@@ -94,6 +94,10 @@ unsigned comparison_limit(const struct plan *plan, const struct comparison *comp
 /* Whether any subject has enough rounds at this distance. */
 bool comparison_measured(const struct plan *plan, const struct comparison *comparison, enum distance distance);
 
+/* Whether a report of this distance has anything to say of the subject: a figure, or that it has none at any. */
+bool comparison_tells(const struct plan *plan, const struct comparison *comparison, unsigned subject,
+                      enum distance distance);
+
 /* Why a subject has no figure; NULL if the machine was merely never quiet enough. */
 const char *subject_reason(const struct subject *subject);
 

@@ -23,13 +23,17 @@ static void compare_wakes(struct plan *plan, const struct options *options, stru
     bool crowded = crew->members > options->cpu_count;
     struct comparison *comparison = plan_compare(plan, title_of(what, consumers, crowded),
                                                  variant == WAKE_COST ? UNIT_TIME : UNIT_LATENCY, 8, options->capacity);
-    comparison_add(comparison, "futex", crew,
-                   (struct job){.driver = wake_futex_driver, .partner = wake_futex_partner, .variant = variant})
+    comparison_add(
+        comparison, "futex", crew,
+        (struct job){.driver = wake_futex_driver, .partner = wake_futex_partner, .variant = variant, .waits = true})
         ->is_limit = true;
-    comparison_add(comparison, "eventfd each", crew,
-                   (struct job){.driver = wake_eventfd_driver, .partner = wake_eventfd_partner, .variant = variant});
-    comparison_add(comparison, "mapring_read()", crew,
-                   (struct job){.driver = wake_ring_driver, .partner = wake_ring_partner, .variant = variant});
+    comparison_add(
+        comparison, "eventfd each", crew,
+        (struct job){
+            .driver = wake_eventfd_driver, .partner = wake_eventfd_partner, .variant = variant, .waits = true});
+    comparison_add(
+        comparison, "mapring_read()", crew,
+        (struct job){.driver = wake_ring_driver, .partner = wake_ring_partner, .variant = variant, .waits = true});
     /* Coming to sleep takes longer than waking, and is not part of it: so the number is set. */
     for (unsigned i = 0; i < comparison->subject_count; i++)
         subject_fix_count(&comparison->subjects[i], WAKES);

@@ -34,4 +34,7 @@ void attach_plan(struct plan *plan, const struct options *options);
 /* The machine alone. */
 void limits_plan(struct plan *plan, const struct options *options);
 
+/* Other transports. */
+void compare_plan(struct plan *plan, const struct options *options);
+
 #endif

@@ -3,6 +3,7 @@
 #
 #   sh tools/packages.sh build    to build and use mapring
 #   sh tools/packages.sh test     to run all tests as well
+#   sh tools/packages.sh bench    to compare with others in the benchmarks as well
 #
 # On another system it says what is missing, and fails.
 set -eu
@@ -17,8 +18,12 @@ test)
     packages=$test
     optional="rustc"
     ;;
+bench)
+    packages=$build
+    optional="g++ libzmq3-dev libnng-dev libboost-dev libck-dev libdpdk-dev"
+    ;;
 *)
-    echo "usage: sh tools/packages.sh build|test" >&2
+    echo "usage: sh tools/packages.sh build|test|bench" >&2
     exit 2
     ;;
 esac
@@ -37,6 +42,11 @@ has() {
     libc6-dev) has_header stdio.h ;;
     libatomic-ops-dev) has_header atomic_ops.h ;;
     libcriterion-dev) has_header criterion/criterion.h ;;
+    libzmq3-dev) has_header zmq.h ;;
+    libnng-dev) has_header nng/nng.h ;;
+    libboost-dev) has_header boost/version.hpp ;;
+    libck-dev) has_header ck_ring.h ;;
+    libdpdk-dev) pkg-config --exists libdpdk 2>/dev/null ;;
     ninja-build) has_command ninja ;;
     gcc-mingw-w64-x86-64) has_command x86_64-w64-mingw32-gcc ;;
     wine64) has_command wine64 || [ -x /usr/lib/wine/wine64 ] ;;
