@@ -109,7 +109,8 @@ void platform_unmap(void *address, uint64_t size);
 
 /*
  * The same as MAPRING_READ_ONLY, MAPRING_PREFAULT and MAPRING_LOCK_PAGES ask for, at `wanted` if that is not NULL,
- * never replacing what is mapped there: MAPRING_ADDRESS_TAKEN. MAPRING_TRUNCATED if the segment is shorter by now.
+ * never replacing what is mapped there: MAPRING_ADDRESS_TAKEN, MAPRING_MISALIGNED. MAPRING_TRUNCATED if the segment is
+ * shorter by now.
  */
 int32_t platform_map_view(const struct platform_segment *segment, uint64_t offset, uint64_t size, uint32_t flags,
                           void *wanted, void **address);

@@ -125,7 +125,11 @@ static int32_t open_among_others(const struct platform_target *target, const map
         bool again = status == MAPRING_BUSY || (status == MAPRING_EXISTS && options->mode != MAPRING_CREATE_NEW);
         if (!again || round == OPEN_ROUNDS)
             return status;
-        platform_segment_await(target->name, platform_clock_ns() + OPEN_PAUSE_NS);
+        /* Nothing tells when a file gets free. */
+        if (status == MAPRING_BUSY)
+            platform_sleep(OPEN_PAUSE_NS);
+        else
+            platform_segment_await(target->name, platform_clock_ns() + OPEN_PAUSE_NS);
     }
 }
 
@@ -298,7 +302,7 @@ int32_t mapring_segment_map(mapring_segment *segment, uint64_t offset, uint64_t 
     const uint32_t known = MAPRING_READ_ONLY | MAPRING_PREFAULT | MAPRING_LOCK_PAGES;
     if (!is_usable(segment) || address == NULL || (flags & ~known) != 0)
         return MAPRING_INVALID_ARGUMENT;
-    if (offset % ALIGNMENT != 0 || (uintptr_t)wanted % ALIGNMENT != 0)
+    if (offset % ALIGNMENT != 0)
         return MAPRING_MISALIGNED;
     if (segment->read_only && (flags & MAPRING_READ_ONLY) == 0)
         return MAPRING_PERMISSION;

@@ -109,7 +109,8 @@ MAPRING_API int32_t mapring_segment_stat(mapring_segment *segment, mapring_segme
  * never replaces anything that is mapped already. Addresses differ between processes, and pointers into the
  * segment have no meaning in another one, unless all map it at the same wanted address.
  *
- * `offset`, and the wanted address, are multiples of mapring_view_alignment(), which is 64 KiB.
+ * `offset` is a multiple of mapring_view_alignment(), which is 64 KiB; so is the wanted address, unless another process
+ * got it for a view of its own.
  *
  * Returns MAPRING_OK and stores the address; MAPRING_INVALID_ARGUMENT (unknown flags), MAPRING_MISALIGNED,
  * MAPRING_INVALID_SIZE (beyond the end); MAPRING_ADDRESS_TAKEN (or never to be had); MAPRING_PERMISSION (to

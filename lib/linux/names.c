@@ -180,8 +180,7 @@ static int32_t sweep_folder(bool global, int32_t *count)
 int32_t platform_sweep(void)
 {
     int32_t count = 0;
-    int32_t status = sweep_folder(false, &count);
-    if (status == MAPRING_OK)
-        status = sweep_folder(true, &count);
-    return status < 0 ? status : count;
+    int32_t local = sweep_folder(false, &count);
+    int32_t global = sweep_folder(true, &count);
+    return local < 0 ? local : global < 0 ? global : count;
 }

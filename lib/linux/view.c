@@ -124,6 +124,8 @@ static int32_t lock_pages(void *view, uint64_t size)
 int32_t platform_map_view(const struct platform_segment *segment, uint64_t offset, uint64_t size, uint32_t flags,
                           void *wanted, void **address)
 {
+    if ((uintptr_t)wanted % (uintptr_t)sysconf(_SC_PAGESIZE) != 0)
+        return MAPRING_MISALIGNED;
     if (platform_segment_size(segment) < offset + size)
         return MAPRING_TRUNCATED;
     bool writable = (flags & MAPRING_READ_ONLY) == 0;

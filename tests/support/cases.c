@@ -204,6 +204,12 @@ int count_mappings(void)
     return count;
 }
 
+int count_global_names(void)
+{
+    const char *path = getenv("MAPRING_GLOBAL_DIR");
+    return access(path, F_OK) == 0 ? count_entries(path) : 0;
+}
+
 static void file_beside(const char *folder, char path[96])
 {
     snprintf(path, 96, "%s.file", folder);
@@ -223,6 +229,9 @@ static void make_folder(char path[64])
     snprintf(path, 64, "%s/mapring-test-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     CHECK(mkdtemp(path) != NULL, "%s: %s", path, strerror(errno));
     setenv("MAPRING_DIR", path, 1);
+    char global_path[96];
+    snprintf(global_path, sizeof global_path, "%s.global", path);
+    setenv("MAPRING_GLOBAL_DIR", global_path, 1);
 }
 
 static void remove_folder(const char *path)
@@ -257,12 +266,15 @@ static const char *run_case(const struct test_case *test, unsigned limit_s)
         result = "skipped";
     } else if (WEXITSTATUS(status) == 0) {
         result = "ok";
-        if (count_names() > 0) {
-            fprintf(stderr, "%s: names are left in the folder of names\n", test->name);
+        if (count_names() + count_global_names() > 0) {
+            fprintf(stderr, "%s: names are left in a folder of names\n", test->name);
             result = "FAILED";
         }
     }
     remove_folder(path);
+    const char *global_path = getenv("MAPRING_GLOBAL_DIR");
+    if (access(global_path, F_OK) == 0)
+        remove_folder(global_path);
     char file[96];
     file_beside(path, file);
     if (unlink(file) == 0 && result[0] == 'o') {

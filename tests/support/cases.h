@@ -1,9 +1,9 @@
 /*
  * Programs of test cases that need several processes.
  *
- * Each case runs in a process of its own, with a time limit and with a folder of names (MAPRING_DIR) of its own, which
- * must be empty again when it ends. A check that fails ends the process that made it; the children of a case end with
- * it.
+ * Each case runs in a process of its own, with a time limit and with folders of names of its own (MAPRING_DIR,
+ * MAPRING_GLOBAL_DIR), which must be empty again when it ends. A check that fails ends the process that made it; the
+ * children of a case end with it.
  */
 #ifndef MAPRING_TESTS_CASES_H
 #define MAPRING_TESTS_CASES_H
@@ -81,6 +81,7 @@ void sleep_random(uint64_t *random, uint64_t max_ns);
 /* How many descriptors this process has open; how many names there are in the folder of names, hidden ones included. */
 int count_descriptors(void);
 int count_names(void);
+int count_global_names(void);
 
 /* How many mappings of files or shared memory this process has. */
 int count_mappings(void);
