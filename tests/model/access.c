@@ -430,7 +430,7 @@ void model_fence(enum model_order order, const struct model_site *site)
 static void fence_full_in_turn(const struct model_site *site)
 {
     leave_window();
-    memory_fence_in(run.self, !is_mutated(site, MUTATE_NO_ACQUIRE));
+    memory_fence_in(run.self, !is_mutated(site, MUTATE_NO_ACQUIRE), !is_mutated(site, MUTATE_NO_RELEASE));
     stores_ordered();
     locals[run.self].after_full_fence = true;
     if (run.tracing)
@@ -465,7 +465,7 @@ void model_fence_heavy(void)
             run_over(RUN_AGAIN);
         struct operation operation = {.objects = {OBJECT_THREAD + run.self, OBJECT_THREAD + t, OBJECT_FENCES}};
         turn_await(&operation);
-        memory_fence_in(t, true);
+        memory_fence_in(t, true, true);
         if (run.tracing)
             trace_text(EVENT_PLATFORM, "fence caused in thread %u", t);
         turn_taken();

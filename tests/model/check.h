@@ -12,8 +12,9 @@ bool check_litmus(void);
 /* The reduction leaves out no outcome: programs made at random, explored with it and without. */
 bool check_reduction(uint32_t programs, uint64_t seed);
 
-/* Every scenario, exhaustively if that is done in so many seconds each. */
-bool check_scenarios(double seconds);
+/* Every scenario, exhaustively if that is done in so many seconds each; the large ones are left out if 0 is given for
+ * them. */
+bool check_scenarios(double seconds, double large_seconds);
 
 /* Every scenario, at random, so many executions each. */
 bool check_random(uint64_t executions, uint64_t seed);

@@ -160,7 +160,7 @@ void coroutine_start(uint32_t to) __attribute__((noreturn));
 /* memory.c */
 void memory_reset(void);
 bool memory_can_read(const struct thread *thread, uint64_t watermark);
-void memory_fence_in(uint32_t thread, bool acquires);
+void memory_fence_in(uint32_t thread, bool acquires, bool releases);
 bool memory_can_read_value(uint32_t thread, const void *address, uint32_t size, uint64_t value);
 const void *memory_latest_known(const void *address); /* the newest store that the thread knows of, as a floor */
 uint64_t memory_peek(const void *address);            /* the last value in the order of the word */

@@ -128,6 +128,11 @@ void pass_messages(uint32_t thread, uint64_t first_sequence, uint32_t count, uin
     }
 }
 
+struct readers *ring_readers(void)
+{
+    return model_shared(READERS_OFFSET);
+}
+
 uint64_t stream_word(uint64_t offset_in_stream)
 {
     return memory_peek(model_shared(STREAM_OFFSET + offset_in_stream));

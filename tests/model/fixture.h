@@ -43,6 +43,9 @@ int32_t receive_and_check(uint32_t max, int64_t timeout_ns);
 /* Fails unless the status is a success or the one given. */
 void must(int32_t status, const char *what);
 
+/* For setup: what its consumers write. */
+struct readers *ring_readers(void);
+
 /* For finish(): what lies in the ring now. */
 uint64_t stream_word(uint64_t offset_in_stream);
 

@@ -12,7 +12,7 @@ static const char usage[] =
     "  litmus                        the checker itself, against outcomes that are known\n"
     "  reduction N [--seed SEED]     the partial-order reduction, against none, for N programs made at random\n"
     "  list                          the scenarios and what each shows\n"
-    "  scenarios [--seconds S]       all of them, each to its end or for S seconds\n"
+    "  scenarios [--seconds S] [--large S]  all of them, each to its end or for S seconds; and the large ones\n"
     "  random N [--seed SEED]        all of them, N executions each with choices made at random\n"
     "  scenario NAME [--seconds S | --random N [--seed SEED] | --replay CHOICES] [--no-reduction]\n"
     "                [--mutant MUTATION:FUNCTION:TEXT]\n"
@@ -22,6 +22,7 @@ static const char usage[] =
 
 struct arguments {
     double seconds;
+    double large;
     uint64_t random;
     uint64_t seed;
     const char *replay;
@@ -46,6 +47,8 @@ static bool parse(int argc, char **argv, struct arguments *arguments)
             return false;
         if (strcmp(argv[i], "--seconds") == 0)
             arguments->seconds = strtod(value, NULL);
+        else if (strcmp(argv[i], "--large") == 0)
+            arguments->large = strtod(value, NULL);
         else if (strcmp(argv[i], "--random") == 0)
             arguments->random = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--seed") == 0)
@@ -89,7 +92,7 @@ int main(int argc, char **argv)
         list();
         right = true;
     } else if (strcmp(command, "scenarios") == 0) {
-        right = check_scenarios(arguments.seconds);
+        right = check_scenarios(arguments.seconds, arguments.large);
     } else if (strcmp(command, "random") == 0 && operand != NULL) {
         right = check_random(strtoull(operand, NULL, 10), arguments.seed);
     } else if (strcmp(command, "scenario") == 0 && operand != NULL) {

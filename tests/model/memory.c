@@ -321,12 +321,13 @@ void memory_lose(uint32_t number)
 
 /* Full fences. */
 
-void memory_fence_in(uint32_t number, bool acquires)
+void memory_fence_in(uint32_t number, bool acquires, bool releases)
 {
     struct thread *thread = &run.threads[number];
     if (acquires)
         view_join(&thread->current, &thread->acquired);
     clocks_join(&thread->current.seen, &fences_seen);
     clocks_join(&fences_seen, &thread->current.seen);
-    thread->released = thread->current;
+    if (releases)
+        thread->released = thread->current;
 }

@@ -41,6 +41,8 @@ struct model_program {
 
     bool early_name; /* a segment can be opened by its name from its creation on, as on Windows */
 
+    bool large; /* not finished in any usual time: for campaigns */
+
     bool oldest_first; /* of the stores that a load may read, for what takes many stale reads to see */
 
     /* Names a shared word for people; may be NULL. */

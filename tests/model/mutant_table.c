@@ -50,11 +50,11 @@ const struct mutant mutants[] = {
     {"wait.c", "bell_ring", "and64(&bell->sleepers", MUTATE_DELAY, "wait_once()", "park, fences"},
     {"wait.c", "bell_ring", "fetch_add32(&bell->doorbell", MUTATE_OMIT, "platform_park()", "park, fences"},
     {"wait.c", "bell_ring", "platform_wake()", MUTATE_NO_WAKE, "platform_park()", "room, fences"},
-    {"producer.c", "ring_consumers", "store64_release(&ring->stream->fence", MUTATE_RELAX, "producer_fences()", "park, change of mode, two"},
+    {"producer.c", "ring_consumers", "store64_release(&ring->stream->fence", MUTATE_RELAX, "producer_fences()", "park, fences asked for"},
     {"producer_open.c", "choose_fence", "store64_release(&ring->stream->fence", MUTATE_RELAX, "producer_fences()", "takeover, change of mode"},
-    {"consumer.c", "producer_fences", "load64_acquire(", MUTATE_RELAX, "ring_consumers(), choose_fence()", "park, change of mode, two"},
-    {"slot.c", "slot_announce", "store64_release(&slot->state", MUTATE_RELAX, "consumers_fence()", "room, change of mode, two"},
-    {"producer_open.c", "consumers_fence", "load64_acquire(", MUTATE_RELAX, "slot_announce()", "room, change of mode, two"},
+    {"consumer.c", "producer_fences", "load64_acquire(", MUTATE_RELAX, "ring_consumers(), choose_fence()", "park, fences asked for"},
+    {"slot.c", "slot_announce", "store64_release(&slot->state", MUTATE_RELAX, "consumers_fence()", "room, fences asked for"},
+    {"producer_open.c", "consumers_fence", "load64_acquire(", MUTATE_RELAX, "slot_announce()", "room, fences asked for"},
 
     /* Creation. */
     {"ring.c", "write_identity", "store64_release(&identity->magic", MUTATE_RELAX, "read_identity()", "creation"},

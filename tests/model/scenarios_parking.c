@@ -35,6 +35,13 @@ static void news_setup(void)
     attach_consumer(CONSUMER);
 }
 
+/* Somebody has asked for fences, and sleeps no more. */
+static void news_setup_asked(void)
+{
+    news_setup();
+    or64(&ring_readers()->news.sleepers, SLEEPERS_WANT_FENCES);
+}
+
 static void news_setup_two(void)
 {
     news_setup();
@@ -149,6 +156,12 @@ static void room_setup_released(void)
     released = 0;
 }
 
+static void room_setup_asked(void)
+{
+    room_setup_released();
+    or64(&ring_readers()->room.sleepers, SLEEPERS_WANT_FENCES);
+}
+
 static void publish_when_room(void)
 {
     must_publish(4, 504, 0);
@@ -226,10 +239,10 @@ static void join(void)
     released = 1;
 }
 
-#define NEWS(title, text, produce, consume, reached)                                                                   \
+#define NEWS(title, text, produce, consume, prepare, reached)                                                          \
     {                                                                                                                  \
         .name = title, .invariant = text, .thread_count = 2, .thread_names = {"producer", "consumer"},                 \
-        .threads = {produce, consume}, .setup = news_setup, .pending = news_wait, .heavy = reached,                    \
+        .threads = {produce, consume}, .setup = prepare, .pending = news_wait, .heavy = reached,                       \
         .name_word = name_ring_word                                                                                    \
     }
 
@@ -242,9 +255,9 @@ static void join(void)
 
 const struct model_program parking_scenarios[] = {
     NEWS("park, fences", "No consumer sleeps while a message waits; every publish has a full fence.", publish_two,
-         sleep_for_two, 0),
+         sleep_for_two, news_setup, 0),
     NEWS("park, heavy fences", "No consumer sleeps while a message waits; sleepers pay for both sides.", publish_two,
-         sleep_for_two, BIT(PRODUCER) | BIT(CONSUMER)),
+         sleep_for_two, news_setup, BIT(PRODUCER) | BIT(CONSUMER)),
     {
         .name = "park, change of mode",
         .invariant = "A sleeper without heavy fences makes the producer fence, and sleeps only for moments until it "
@@ -261,9 +274,12 @@ const struct model_program parking_scenarios[] = {
     NEWS("park, producer not reached",
          "No consumer sleeps while a message waits; heavy fences do not reach the "
          "producer, which fences.",
-         publish_two, sleep_for_two, BIT(CONSUMER)),
+         publish_two, sleep_for_two, news_setup, BIT(CONSUMER)),
+    NEWS("park, fences asked for", "A sleeper that is told that the producer fences misses nothing from before.",
+         publish_one, sleep_for_one, news_setup_asked, BIT(PRODUCER)),
     {
         .name = "park, change of mode, two",
+        .large = true,
         .invariant = "The same for two sleepers: who is told that the producer fences misses nothing from before.",
         .thread_count = 3,
         .thread_names = {"producer", "consumer", "other"},
@@ -285,19 +301,22 @@ const struct model_program parking_scenarios[] = {
         .name_word = name_ring_word,
     },
     NEWS("end, fences", "A sleeper learns that the stream ended, after it got the last message.", publish_and_end,
-         sleep_until_end, 0),
+         sleep_until_end, news_setup, 0),
     NEWS("end, heavy fences", "A sleeper learns that the stream ended, after it got the last message.", publish_and_end,
-         sleep_until_end, BIT(PRODUCER) | BIT(CONSUMER)),
+         sleep_until_end, news_setup, BIT(PRODUCER) | BIT(CONSUMER)),
     NEWS("close ends a run", "A run that was open when its producer closed wakes who sleeps.", publish_run_and_close,
-         sleep_for_one, 0),
+         sleep_for_one, news_setup, 0),
     ROOM("room, fences", "The producer does not sleep while there is room; consumers fence after a release.",
          publish_when_room, release_one, room_setup_released, 0),
     ROOM("room, heavy fences", "The producer does not sleep while there is room; it pays for both sides.",
          publish_when_room, release_one, room_setup_released, BIT(PRODUCER) | BIT(CONSUMER)),
     ROOM("room, change of mode", "A producer without heavy fences makes the consumer fence.", publish_when_room,
          release_one, room_setup_released, BIT(CONSUMER)),
+    ROOM("room, fences asked for", "A producer that is told that the consumer fences misses no release from before.",
+         publish_when_room, release_one, room_setup_asked, BIT(CONSUMER)),
     {
         .name = "room, change of mode, two",
+        .large = true,
         .invariant = "The same with two consumers: a producer that is told that they fence misses no release from "
                      "before.",
         .thread_count = 3,
