@@ -158,7 +158,8 @@ static int32_t wait_for_room(struct mapring_producer *producer, int64_t timeout_
         if (status == MAPRING_OK || deadline < let_go_at)
             return status;
     }
-    let_go_slow(producer, producer->wanted_end);
+    if (reclaim_dead(producer) == 0 || !room_is_there(producer))
+        let_go_slow(producer, producer->wanted_end);
     now = platform_clock_ns();
     return wait_for_readers(producer, room_is_there, deadline > now ? (int64_t)(deadline - now) : 0);
 }

@@ -159,7 +159,7 @@ static int32_t news(struct mapring_consumer *consumer)
     if (next_message(consumer, &header) != 0)
         return 1;
     /* Who was lapped sees zeros too, and must not wait for them. */
-    if (consumer->watched && (consumer->evicted || is_lapped(consumer, consumer->position)))
+    if (consumer->watched && (is_let_go(consumer) || is_lapped(consumer, consumer->position)))
         return 1;
     return ended ? MAPRING_STREAM_ENDED : 0;
 }

@@ -99,6 +99,9 @@ bool consumer_is_fenced(void *consumer);
 /* Whether a record at this position, and any behind it, that was read before, may have been overwritten by then. */
 bool is_lapped(const struct mapring_consumer *consumer, uint64_t position);
 
+/* Whether the producer does not wait for the consumer any longer, and it has not noticed yet or may not read on. */
+bool is_let_go(const struct mapring_consumer *consumer);
+
 /* MAPRING_OK, or the notice that the consumer gets now. */
 int32_t take_notice(struct mapring_consumer *consumer);
 

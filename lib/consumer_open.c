@@ -152,7 +152,7 @@ static int32_t attach_named(struct mapring_consumer *consumer, const char *name,
     if (!registry_find_consumer(ring, name, &number)) {
         status = attach_reliable(consumer, start);
     } else {
-        enum slot_life life = slot_examine(ring, number);
+        enum slot_life life = slot_examine_again(ring, number);
         if (life == SLOT_LIVES)
             return MAPRING_NAME_IN_USE;
         if (life == SLOT_DEAD)
@@ -353,7 +353,7 @@ static int32_t forget(struct ring *ring, const char *own_name)
         return MAPRING_NOT_FOUND;
     struct slot *slot = &ring->readers->slots[number];
     uint64_t state = load64_relaxed(&slot->state);
-    enum slot_life life = slot_examine(ring, number);
+    enum slot_life life = slot_examine_again(ring, number);
     if (life == SLOT_LIVES)
         return MAPRING_NAME_IN_USE;
     if (life == SLOT_DEAD)

@@ -190,13 +190,13 @@ static bool inherit_from(struct mapring_consumer *consumer, uint32_t number)
 {
     struct ring *ring = &consumer->ring;
     struct slot *dead = &ring->readers->slots[number];
-    uint64_t state = load64_relaxed(&dead->state);
     enum slot_life life = slot_examine(ring, number);
     if (life == SLOT_LIVES)
         return false;
+    uint64_t state = load64_relaxed(&dead->state);
     struct mark from;
     uint64_t end;
-    bool got = read_range(consumer, dead, &from, &end) && (state & SLOT_LET_GO) == 0;
+    bool got = (state & SLOT_LET_GO) == 0 && read_range(consumer, dead, &from, &end);
     if (got) {
         struct slot *slot = own_slot(consumer);
         store64_relaxed(&slot->end, end);

@@ -89,6 +89,19 @@ enum slot_life slot_examine(const struct ring *ring, uint32_t slot)
     return is_orphaned(ring, slot) ? SLOT_ORPHANED : SLOT_LIVES;
 }
 
+#define LOOKS 10
+#define LOOK_PAUSE_NS 1000000u
+
+enum slot_life slot_examine_again(const struct ring *ring, uint32_t slot)
+{
+    enum slot_life life = slot_examine(ring, slot);
+    for (int look = 1; life == SLOT_LIVES && look < LOOKS; look++) {
+        platform_sleep(LOOK_PAUSE_NS);
+        life = slot_examine(ring, slot);
+    }
+    return life;
+}
+
 bool slot_lives(const struct ring *ring, uint32_t slot)
 {
     return platform_lock_held(ring->segment, SLOT_NUMBER(slot)) != 0 && !is_orphaned(ring, slot);

@@ -33,6 +33,9 @@ enum slot_life {
 /* Not for a slot whose lock this handle holds. */
 enum slot_life slot_examine(const struct ring *ring, uint32_t slot);
 
+/* The same, but sure that it lives: others hold a dead one's lock for a moment when they examine it. */
+enum slot_life slot_examine_again(const struct ring *ring, uint32_t slot);
+
 /* The same without taking the lock. */
 bool slot_lives(const struct ring *ring, uint32_t slot);
 

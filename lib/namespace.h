@@ -25,6 +25,7 @@
 #define index_note mapring_private_index_note
 #define is_alone mapring_private_is_alone
 #define is_lapped mapring_private_is_lapped
+#define is_let_go mapring_private_is_let_go
 #define last_durable_frontier mapring_private_last_durable_frontier
 #define least_cursor mapring_private_least_cursor
 #define let_go_slow mapring_private_let_go_slow
@@ -124,6 +125,7 @@
 #define segment_size_of mapring_private_segment_size_of
 #define slot_announce mapring_private_slot_announce
 #define slot_examine mapring_private_slot_examine
+#define slot_examine_again mapring_private_slot_examine_again
 #define slot_is_kept mapring_private_slot_is_kept
 #define slot_leave mapring_private_slot_leave
 #define slot_lives mapring_private_slot_lives

@@ -94,7 +94,7 @@ uint32_t let_go_slow(struct mapring_producer *producer, uint64_t end)
         struct slot *slot = &ring->readers->slots[i];
         uint64_t state = load64_relaxed(&slot->state);
         if ((state & SLOT_KIND_MASK) != MAPRING_RELIABLE || (state & SLOT_LET_GO) != 0 ||
-            load64_relaxed(&slot->cursor) + ring->geometry.capacity >= end)
+            load64_relaxed(&slot->cursor) >= overwritten_below(end, ring->geometry.capacity))
             continue;
         uint64_t kind = evict ? MAPRING_RELIABLE : MAPRING_LOSSY;
         /* Its owner may change the state, and is then not slow. */

@@ -2,11 +2,16 @@
 
 #include <mapring/mapring.h>
 
+#include "life.h"
 #include "record.h"
 
 /* A fast producer without consumers may overtake who joins, again and again: most easily at the oldest mark. */
 #define JOIN_ROUNDS 10000
 #define OLDEST_ROUNDS 100
+
+/* Others hold a slot's lock for a moment when they look whether its consumer lives. */
+#define LOOKS 10
+#define LOOK_PAUSE_NS 1000000u
 
 bool slot_is_kept(const struct slot *slot)
 {
@@ -40,11 +45,26 @@ static int32_t lock_free_slot(struct ring *ring, bool forget_names, uint32_t *nu
     return MAPRING_NO_SLOT;
 }
 
+/* Whether some slot is free, though its lock is held: by somebody who looks whether its consumer is dead. */
+static bool is_looked_at(const struct ring *ring)
+{
+    for (uint32_t i = 0; i < ring->geometry.slot_count; i++)
+        if (load64_relaxed(&ring->readers->slots[i].state) == 0 || !slot_lives(ring, i))
+            return true;
+    return false;
+}
+
 int32_t slot_take(struct ring *ring, uint32_t *number)
 {
-    int32_t status = lock_free_slot(ring, false, number);
-    if (status == MAPRING_NO_SLOT)
-        status = lock_free_slot(ring, true, number);
+    int32_t status = MAPRING_NO_SLOT;
+    for (int look = 0; look < LOOKS && status == MAPRING_NO_SLOT; look++) {
+        status = lock_free_slot(ring, false, number);
+        if (status == MAPRING_NO_SLOT)
+            status = lock_free_slot(ring, true, number);
+        if (status != MAPRING_NO_SLOT || !is_looked_at(ring))
+            break;
+        platform_sleep(LOOK_PAUSE_NS);
+    }
     if (status < 0)
         return status;
     struct slot *slot = &ring->readers->slots[*number];

@@ -27,16 +27,19 @@ static int32_t let_go(struct mapring_consumer *consumer)
     return MAPRING_DEMOTED;
 }
 
+bool is_let_go(const struct mapring_consumer *consumer)
+{
+    return consumer->evicted || (consumer->watched && consumer->kind == MAPRING_RELIABLE &&
+                                 !slot_counts(&consumer->ring.readers->slots[consumer->slot]));
+}
+
 int32_t take_notice(struct mapring_consumer *consumer)
 {
     int32_t notice = consumer->notice;
     consumer->notice = MAPRING_OK;
     if (consumer->evicted)
         return MAPRING_EVICTED;
-    if (notice == MAPRING_OK && consumer->watched && consumer->kind == MAPRING_RELIABLE &&
-        !slot_counts(&consumer->ring.readers->slots[consumer->slot]))
-        notice = let_go(consumer);
-    return notice;
+    return notice == MAPRING_OK && is_let_go(consumer) ? let_go(consumer) : notice;
 }
 
 /*
