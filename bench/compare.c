@@ -1,6 +1,5 @@
 #include "bare.h"
 #include "control.h"
-#include "lines.h"
 #include "peer.h"
 #include "pingpong.h"
 #include "rings.h"
@@ -107,10 +106,7 @@ static void compare_streams(struct plan *plan, uint64_t size)
         ->features = FEATURES_KNOWN | FEATURE_VARIABLE | FEATURE_RELIABLE | FEATURE_IN_PLACE;
     for (unsigned i = 0; i < PEERS; i++)
         add_peer(comparison, &peers[i], false);
-    struct job copy = {.driver = bare_stream_driver, .partner = bare_stream_partner, .size = 4096};
-    comparison_add(comparison, "streamed copy, 4 KiB", crew, copy)->is_limit = true;
-    copy.lag = options->capacity / 2;
-    comparison_add(comparison, "same, 1/2 behind", crew, copy)->is_limit = true;
+    add_stream_limits(comparison, crew);
 }
 
 static void compare_round_trips(struct plan *plan, uint64_t size)

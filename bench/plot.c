@@ -5,7 +5,7 @@
 
 #define WIDTH 760.0
 #define HEIGHT 360.0
-#define LEFT 70.0
+#define LEFT 80.0
 #define RIGHT 20.0
 #define TOP 14.0
 #define BOTTOM 46.0

@@ -40,6 +40,12 @@ const char *time_text(double ns, char text[32])
     return text;
 }
 
+const char *value_text(double value, char text[32])
+{
+    snprintf(text, 32, value < 0.095 ? "%.2g" : "%.2f", value);
+    return text;
+}
+
 bool has_target(const struct subject *subject)
 {
     return subject->at_most > 0 || subject->at_least > 0;

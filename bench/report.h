@@ -32,6 +32,9 @@ const char *size_text(uint64_t bytes, char text[32]);
 /* "1.5 us" and the like. */
 const char *time_text(double ns, char text[32]);
 
+/* Two digits behind the point, or of a small value two that say something. */
+const char *value_text(double value, char text[32]);
+
 bool has_target(const struct subject *subject);
 bool reached(const struct subject *subject, double ratio);
 

@@ -8,11 +8,11 @@
 static const char style[] =
     ":root{--paper:#fff;--ink:#1b1f24;--dim:#59636e;--line:#d8dee4;--bad:#b42318;\n"
     "--c0:#1f6feb;--c1:#d1242f;--c2:#1a7f37;--c3:#9a6700;--c4:#8250df;--c5:#0e7490;--c6:#bf3989;--c7:#57606a;\n"
-    "--c8:#bc4c00;--c9:#4d7c0f;--c10:#3730a3;--c11:#a16207}\n"
+    "--c8:#bc4c00;--c9:#4d7c0f;--c10:#3730a3;--c11:#1b1f24}\n"
     "@media(prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--dim:#9198a1;--line:#30363d;--bad:#ff7b72;"
     "\n"
     "--c0:#58a6ff;--c1:#ff7b72;--c2:#56d364;--c3:#e3b341;--c4:#bc8cff;--c5:#39c5cf;--c6:#f778ba;--c7:#b1bac4;\n"
-    "--c8:#ffa657;--c9:#a5d6a7;--c10:#a5b4fc;--c11:#facc15}}\n"
+    "--c8:#ffa657;--c9:#a5d6a7;--c10:#a5b4fc;--c11:#e6edf3}}\n"
     "body{background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif;margin:2rem auto;\n"
     "max-width:980px;padding:0 1rem}\n"
     "h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.5rem;border-bottom:1px solid var(--line)}h3{font-size:1rem}\n"
@@ -27,7 +27,8 @@ static const char style[] =
     ".s10{color:var(--c10)}.s11{color:var(--c11)}\n"
     "ul.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;margin:.3rem 0;padding:0;font-size:13px}\n"
     "ul.legend svg{width:26px;height:10px;margin-right:.4rem;vertical-align:middle}\n"
-    ".table{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13px;font-variant-numeric:tabular-nums}"
+    ".table{overflow-x:auto;margin-bottom:1rem}table{border-collapse:collapse;width:100%;font-size:13px;font-variant-"
+    "numeric:tabular-nums}"
     "\n"
     "th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}\n"
     "th:first-child,td:first-child{text-align:left}td.why{text-align:left;white-space:normal;color:var(--bad)}\n"
@@ -41,6 +42,13 @@ static const char *bytes_tick(double value, char text[32])
 static const char *plain_tick(double value, char text[32])
 {
     snprintf(text, 32, "%.4g", value);
+    return text;
+}
+
+static const char *time_tick(double ns, char text[32])
+{
+    const char *unit = ns < 1e3 ? "ns" : ns < 1e6 ? "us" : "ms";
+    snprintf(text, 32, "%.4g %s", ns < 1e3 ? ns : ns < 1e6 ? ns / 1e3 : ns / 1e6, unit);
     return text;
 }
 
@@ -85,7 +93,7 @@ static void draw_by_size(const struct view *view, const struct comparison *first
                         .x_label = "bytes in a message",
                         .y_label = rate ? "GB/s" : "time",
                         .x_text = bytes_tick,
-                        .y_text = rate ? plain_tick : time_text,
+                        .y_text = rate ? plain_tick : time_tick,
                         .x_base = 2};
     for (unsigned i = 0; i < view->plan->count; i++) {
         const struct comparison *comparison = &view->plan->comparisons[i];
@@ -135,9 +143,10 @@ static void draw_axis(const struct view *view, const struct comparison *comparis
                         .x_label = comparison->axis,
                         .y_label = rate ? "million messages a second" : "time",
                         .x_text = bytes ? bytes_tick : plain_tick,
-                        .y_text = rate ? plain_tick : time_text,
+                        .y_text = rate ? plain_tick : time_tick,
                         .x_base = 2};
-    /* Some subjects may have had another distance: one line over all. */
+    static const char *const series_names[DISTANCE_COUNT] = {"processors shared", "processors: one core",
+                                                             "processors near", "processors far"};
     for (int distance = 0; distance < DISTANCE_COUNT; distance++)
         for (unsigned i = 0; i < comparison->subject_count; i++) {
             struct summary figure = comparison_figure(view->plan, comparison, i, (enum distance)distance);
@@ -145,7 +154,7 @@ static void draw_axis(const struct view *view, const struct comparison *comparis
             if (figure.count < ROUNDS_FEWEST)
                 continue;
             double y = rate ? figure.median * 1e3 / (double)subject->job.size : figure.median;
-            plot_point(plot_series_of(&plot, distance_name((enum distance)distance), false), (double)subject->x, y);
+            plot_point(plot_series_of(&plot, series_names[distance], false), (double)subject->x, y);
         }
     plot_draw(&plot, view->file);
 }
@@ -158,7 +167,7 @@ static void draw_percentiles(const struct view *view, const struct comparison *c
                         .x_label = "share of all that took at most",
                         .y_label = "time",
                         .x_text = share_tick,
-                        .y_text = time_text,
+                        .y_text = time_tick,
                         .x_base = 10};
     for (unsigned i = 0; i < comparison->subject_count; i++) {
         const struct subject *subject = &comparison->subjects[i];
@@ -178,7 +187,7 @@ static void put_row(const struct view *view, const struct comparison *comparison
     const struct subject *subject = &comparison->subjects[number];
     FILE *file = view->file;
     struct summary figure;
-    char features[FEATURE_LETTERS], text[32];
+    char features[FEATURE_LETTERS], text[32], median[32], q1[32], q3[32];
     features_text(subject->features, features);
     fputs("<tr><td>", file);
     plot_text(subject->name, file);
@@ -196,19 +205,21 @@ static void put_row(const struct view *view, const struct comparison *comparison
     struct summary ratio = comparison_ratio(view->plan, comparison, number, 0, view->distance);
     unsigned limit = comparison_limit(view->plan, comparison, view->distance);
     if (comparison->unit == UNIT_RATE)
-        fprintf(file, "<td>%.2f M/s</td><td>%.2f GB/s (%.2f to %.2f)</td>",
-                figure.median * 1e3 / (double)subject->job.size, figure.median, figure.q1, figure.q3);
+        fprintf(file, "<td>%s M/s</td><td>%s GB/s (%s to %s)</td>",
+                value_text(figure.median * 1e3 / (double)subject->job.size, text), value_text(figure.median, median),
+                value_text(figure.q1, q1), value_text(figure.q3, q3));
     else
         fprintf(file, "<td>%s</td><td>%.1f to %.1f ns</td>", time_text(figure.median, text), figure.q1, figure.q3);
     if (number > 0 && ratio.count >= ROUNDS_FEWEST)
-        fprintf(file, "<td>%.2f (%.2f to %.2f)</td>", ratio.median, ratio.q1, ratio.q3);
+        fprintf(file, "<td>%s (%s to %s)</td>", value_text(ratio.median, median), value_text(ratio.q1, q1),
+                value_text(ratio.q3, q3));
     else
         fputs("<td></td>", file);
     struct summary of_limit = {0};
     if (limit != SUBJECTS_MAX && limit != number)
         of_limit = comparison_ratio(view->plan, comparison, number, limit, view->distance);
     if (of_limit.count >= ROUNDS_FEWEST)
-        fprintf(file, "<td>%.2f</td>", of_limit.median);
+        fprintf(file, "<td>%s</td>", value_text(of_limit.median, text));
     else
         fputs("<td></td>", file);
     fprintf(file, "<td class=\"dim\">%u</td></tr>\n", figure.count);
@@ -254,6 +265,8 @@ static void put_table(const struct view *view, const struct comparison *comparis
         plot_text(comparison->note, file);
         fputs("</p>\n", file);
     }
+    if (comparison_tells_features(comparison))
+        fprintf(file, "<p class=\"dim\">%s</p>\n", features_legend);
     fputs("<div class=\"table\"><table><tr><th></th><th></th><th>median</th><th>quartiles</th><th>of ", file);
     plot_text(comparison->subjects[0].name, file);
     fputs("</th><th>of the limit</th><th>rounds</th></tr>\n", file);
@@ -277,6 +290,15 @@ static bool any_at(const struct view *view, const struct comparison *first, unsi
     return any;
 }
 
+/* A plot over subjects shows all distances, once. */
+static bool is_first_distance(const struct view *view, const struct comparison *comparison)
+{
+    for (int distance = 0; distance < (int)view->distance; distance++)
+        if (comparison_measured(view->plan, comparison, (enum distance)distance))
+            return false;
+    return true;
+}
+
 static void put_title(const struct view *view, const struct comparison *first)
 {
     unsigned count;
@@ -296,7 +318,7 @@ static void put_title(const struct view *view, const struct comparison *first)
         const struct comparison *comparison = &view->plan->comparisons[i];
         if (!same_title(first, comparison))
             continue;
-        if (comparison->axis != NULL)
+        if (comparison->axis != NULL && is_first_distance(view, comparison))
             draw_axis(view, comparison);
         if (comparison->unit == UNIT_LATENCY)
             draw_percentiles(view, comparison);
@@ -330,10 +352,9 @@ static void put_head(const struct report *report, FILE *file)
     fprintf(file,
             "<p class=\"dim\">Medians of %u rounds in random order, quartiles beside them; ratios are taken "
             "within a round. Dashed: what the machine does without mapring. %u samples are good; dropped were "
-            "%u whose processors moved, and %u that waited for one.%s</p>\n<p class=\"dim\">%s</p>\n",
+            "%u whose processors moved, and %u that waited for one.%s</p>\n",
             report->plan->rounds_begun, report->plan->samples[OUTCOME_GOOD], report->plan->samples[OUTCOME_MOVED],
-            report->plan->samples[OUTCOME_DISTURBED], run_interrupted() ? " The run was interrupted." : "",
-            features_legend);
+            report->plan->samples[OUTCOME_DISTURBED], run_interrupted() ? " The run was interrupted." : "");
 }
 
 bool report_html(const struct report *report, const char *path)

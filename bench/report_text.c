@@ -23,16 +23,19 @@ static void print_machine(const struct report *report)
 
 static void print_figure(enum unit unit, uint64_t size, struct summary figure)
 {
+    char rate[32], median[32], q1[32], q3[32];
     if (unit == UNIT_RATE)
-        printf("%9.2f M/s %6.2f GB/s (%.2f to %.2f)", figure.median * 1e3 / (double)size, figure.median, figure.q1,
-               figure.q3);
+        printf("%9s M/s %6s GB/s (%s to %s)", value_text(figure.median * 1e3 / (double)size, rate),
+               value_text(figure.median, median), value_text(figure.q1, q1), value_text(figure.q3, q3));
     else
         printf("%9.1f ns (%.1f to %.1f)", figure.median, figure.q1, figure.q3);
 }
 
 static void print_ratio(const struct subject *subject, const char *baseline, struct summary ratio)
 {
-    printf("   %.2f of %s (%.2f to %.2f)", ratio.median, baseline, ratio.q1, ratio.q3);
+    char median[32], q1[32], q3[32];
+    printf("   %s of %s (%s to %s)", value_text(ratio.median, median), baseline, value_text(ratio.q1, q1),
+           value_text(ratio.q3, q3));
     if (has_target(subject))
         printf("   target %s %.2f: %s",
                subject->at_most > 0 ? "<=" : ">=", subject->at_most > 0 ? subject->at_most : subject->at_least,
@@ -53,6 +56,7 @@ static void print_subject(const struct plan *plan, const struct comparison *comp
     unsigned limit = comparison_limit(plan, comparison, distance);
     struct summary figure = comparison_figure(plan, comparison, number, distance);
     struct summary ratio = comparison_ratio(plan, comparison, number, 0, distance);
+    char text[32];
     printf("  %-28s", subject->name);
     if (features)
         print_features(subject);
@@ -67,7 +71,7 @@ static void print_subject(const struct plan *plan, const struct comparison *comp
     if (limit != SUBJECTS_MAX && limit != 0 && !subject->is_limit) {
         struct summary own = comparison_ratio(plan, comparison, number, limit, distance);
         if (own.count >= ROUNDS_FEWEST)
-            printf("   %.2f of the limit (%s)", own.median, comparison->subjects[limit].name);
+            printf("   %s of the limit (%s)", value_text(own.median, text), comparison->subjects[limit].name);
     }
     printf("   %u rounds", figure.count);
     if (subject->setting != NULL)
@@ -96,18 +100,10 @@ static void print_percentiles(const struct comparison *comparison, enum distance
     }
 }
 
-static bool tells_features(const struct comparison *comparison)
-{
-    for (unsigned i = 0; i < comparison->subject_count; i++)
-        if (comparison->subjects[i].features & FEATURES_KNOWN)
-            return true;
-    return false;
-}
-
 static void print_comparison(const struct plan *plan, const struct comparison *comparison, enum distance distance)
 {
     char size[32];
-    bool features = tells_features(comparison);
+    bool features = comparison_tells_features(comparison);
     printf("\n%s", comparison->title);
     if (comparison->size > 0)
         printf(", %s", size_text(comparison->size, size));

@@ -327,3 +327,11 @@ bool comparison_tells(const struct plan *plan, const struct comparison *comparis
             return false;
     return true;
 }
+
+bool comparison_tells_features(const struct comparison *comparison)
+{
+    for (unsigned i = 0; i < comparison->subject_count; i++)
+        if (comparison->subjects[i].features & FEATURES_KNOWN)
+            return true;
+    return false;
+}

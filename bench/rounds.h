@@ -98,6 +98,8 @@ bool comparison_measured(const struct plan *plan, const struct comparison *compa
 bool comparison_tells(const struct plan *plan, const struct comparison *comparison, unsigned subject,
                       enum distance distance);
 
+bool comparison_tells_features(const struct comparison *comparison);
+
 /* Why a subject has no figure; NULL if the machine was merely never quiet enough. */
 const char *subject_reason(const struct subject *subject);
 

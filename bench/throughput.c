@@ -14,18 +14,20 @@
 
 static void add_limit(struct comparison *comparison, struct crew *crew, const char *name, uint64_t chunk, uint64_t lag)
 {
+    if (chunk * MESSAGES_FEWEST > comparison->capacity)
+        return;
     comparison_add(
         comparison, name, crew,
         (struct job){.driver = bare_stream_driver, .partner = bare_stream_partner, .size = chunk, .lag = lag})
         ->is_limit = true;
 }
 
-/* The best of these is the limit: which one it is depends on where the processors are. */
-static void add_limits(struct comparison *comparison, struct crew *crew)
+void add_stream_limits(struct comparison *comparison, struct crew *crew)
 {
     uint64_t capacity = comparison->capacity;
     add_limit(comparison, crew, "streamed copy, 4 KiB", STREAM_CHUNK, 0);
-    add_limit(comparison, crew, "same, 1/2 behind", STREAM_CHUNK, capacity / 2);
+    add_limit(comparison, crew, "4 KiB, 1/2 behind", STREAM_CHUNK, capacity / 2);
+    add_limit(comparison, crew, "16 KiB", 4 * STREAM_CHUNK, 0);
     add_limit(comparison, crew, "16 KiB, 1/8 behind", 4 * STREAM_CHUNK, capacity / 8);
     if (comparison->size != LINE_BYTES)
         return;
@@ -54,7 +56,7 @@ static struct comparison *compare_size(struct plan *plan, const struct options *
     comparison_add(comparison, "publish, receive", crew,
                    (struct job){.driver = stream_publish, .partner = stream_receive});
     comparison_add(comparison, "claim, read", crew, (struct job){.driver = stream_compose, .partner = stream_read});
-    add_limits(comparison, crew);
+    add_stream_limits(comparison, crew);
     return comparison;
 }
 

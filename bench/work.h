@@ -19,6 +19,10 @@ void pingpong_plan(struct plan *plan, const struct options *options);
 void steer_throughput_plan(struct plan *plan, const struct options *options); /* few sizes, the targets */
 void throughput_plan(struct plan *plan, const struct options *options);       /* sizes, capacities, threads */
 
+/* Streamed copies: the best of them is the limit of a throughput; which one it is depends on where the processors are.
+ */
+void add_stream_limits(struct comparison *comparison, struct crew *crew);
+
 /* Durations: there and back, and one way at fixed rates. */
 void latency_plan(struct plan *plan, const struct options *options);
 
