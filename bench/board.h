@@ -18,12 +18,18 @@ struct line32 {
     uint8_t unused[124];
 };
 
+struct member_words {
+    shared64 words[CREW_WORDS];
+    uint8_t unused[128 - CREW_WORDS * 8];
+};
+
 struct board {
     struct line64 stop;
     struct line32 arrived; /* of the members, in crew_meet() */
     struct line32 meetings;
     struct line64 done_ns[MEMBERS_MAX];
-    struct line64 words[MEMBERS_MAX];
+    struct member_words words[MEMBERS_MAX];
+    struct line64 lost;
     struct histogram histogram;
 };
 

@@ -353,8 +353,10 @@ static void clear_board(void)
 {
     for (unsigned i = 0; i < MEMBERS_MAX; i++) {
         store64_relaxed(&board->done_ns[i].word, 0);
-        store64_relaxed(&board->words[i].word, 0);
+        for (unsigned word = 0; word < CREW_WORDS; word++)
+            store64_relaxed(&board->words[i].words[word], 0);
     }
+    store64_relaxed(&board->lost.word, 0);
     histogram_clear(&board->histogram);
 }
 
@@ -397,6 +399,7 @@ struct reading crew_measure(struct crew *crew, const struct job *job)
         waited_ns += answers[i].waited_ns;
     const struct answer *driver = &answers[0];
     reading.ns = driver->ns;
+    reading.lost = (double)load64_relaxed(&board->lost.word) / (double)job->count;
     reading.round_trip_ns = (driver->trip_before + driver->trip_after) / 2;
     reading.distance = distance_of(reading.round_trip_ns);
     reading.outcome = judge(crew, job, driver, waited_ns);

@@ -62,6 +62,7 @@ enum outcome {
 
 struct reading {
     double ns;            /* per operation */
+    double lost;          /* share of the operations */
     double round_trip_ns; /* of a cache line, meanwhile; 0: not looked at */
     enum distance distance;
     enum outcome outcome;
@@ -143,8 +144,12 @@ uint64_t crew_await_done(void);
 unsigned crew_member(void);
 unsigned crew_members(void);
 
-/* A word that each member has for what its job needs; zeroed before each job. */
-shared64 *crew_word(unsigned member);
+/* Words that each member has for what its job needs; zeroed before each job. */
+enum { WORD_COUNT, WORD_SUM, CREW_WORDS };
+shared64 *crew_words(unsigned member);
+
+/* A partner that need not get everything tells how many of job.count it did not get. */
+void crew_lost(uint64_t count);
 
 /* Where one member of a job records durations. */
 struct histogram *crew_histogram(void);

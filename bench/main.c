@@ -28,6 +28,7 @@ static const char usage[] =
     "  throughput   one consumer that reads every byte: sizes, capacities, threads; beside a plain ring and the limit\n"
     "  latency      durations: there and back, and one way at 10, 50, 80 and 95 % of the peak\n"
     "  fanout       1 to 64 consumers\n"
+    "  group        1 to 16 members of a group\n"
     "  wake         consumers that sleep, beside bare futex and eventfd\n"
     "  attach       creating, joining, taking over; memory\n"
     "  limits       what the machine does without mapring\n"
@@ -38,7 +39,7 @@ static const char usage[] =
     "  --seconds S         end after about S seconds (default 160)\n"
     "  --quick             20 rounds in at most 45 seconds\n"
     "  --sizes N,N...      message sizes in bytes, multiples of 8 up to 1048576\n"
-    "  --consumers N,N...  numbers of consumers, up to 64 (fanout, wake)\n"
+    "  --consumers N,N...  numbers of consumers, up to 64 (fanout, group, wake)\n"
     "  --capacity N        bytes in a ring, a power of two (default: that of the library)\n"
     "  --json              results as JSON\n"
     "  --html FILE         a page with plots, besides\n"
@@ -62,6 +63,7 @@ static const struct command commands[] = {
     {"throughput", {throughput_plan}, false, false},
     {"latency", {latency_plan}, false, false},
     {"fanout", {fanout_plan}, true, false},
+    {"group", {group_plan}, true, false},
     {"wake", {wake_plan}, true, false},
     {"attach", {attach_plan}, true, true},
     {"limits", {limits_plan}, true, false},

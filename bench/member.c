@@ -80,9 +80,14 @@ unsigned crew_members(void)
     return self->crew->members;
 }
 
-shared64 *crew_word(unsigned member)
+shared64 *crew_words(unsigned member)
 {
-    return &board->words[member].word;
+    return board->words[member].words;
+}
+
+void crew_lost(uint64_t count)
+{
+    store64_relaxed(&board->lost.word, count); /* ordered by the answer to the conductor */
 }
 
 struct histogram *crew_histogram(void)

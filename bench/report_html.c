@@ -222,7 +222,11 @@ static void put_row(const struct view *view, const struct comparison *comparison
         fprintf(file, "<td>%s</td>", value_text(of_limit.median, text));
     else
         fputs("<td></td>", file);
-    fprintf(file, "<td class=\"dim\">%u</td></tr>\n", figure.count);
+    struct summary lost = comparison_lost(view->plan, comparison, number, view->distance);
+    if (lost.q3 > 0)
+        fprintf(file, "<td class=\"dim\">%u, lost %.2g %%</td></tr>\n", figure.count, 100 * lost.median);
+    else
+        fprintf(file, "<td class=\"dim\">%u</td></tr>\n", figure.count);
 }
 
 static void put_percentile_table(const struct view *view, const struct comparison *comparison)

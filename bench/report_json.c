@@ -62,6 +62,11 @@ static void put_subject(const struct plan *plan, const struct comparison *compar
         printf(", ");
         put_summary("of_limit", comparison_ratio(plan, comparison, number, limit, distance));
     }
+    struct summary lost = comparison_lost(plan, comparison, number, distance);
+    if (lost.q3 > 0) {
+        printf(", ");
+        put_summary("lost", lost);
+    }
     if (subject->is_limit)
         printf(", \"limit\": true");
     if (subject->x > 0)

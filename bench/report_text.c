@@ -73,6 +73,9 @@ static void print_subject(const struct plan *plan, const struct comparison *comp
         if (own.count >= ROUNDS_FEWEST)
             printf("   %s of the limit (%s)", value_text(own.median, text), comparison->subjects[limit].name);
     }
+    struct summary lost = comparison_lost(plan, comparison, number, distance);
+    if (lost.q3 > 0)
+        printf("   lost %.2g %% (%.2g to %.2g)", 100 * lost.median, 100 * lost.q1, 100 * lost.q3);
     printf("   %u rounds", figure.count);
     if (subject->setting != NULL)
         printf("   %s", subject->setting);

@@ -41,12 +41,13 @@ static mapring_producer *produce(const struct crew *crew, const char *purpose, u
     return producer;
 }
 
-static mapring_consumer *consume(const struct crew *crew, const char *purpose)
+static mapring_consumer *consume(const struct crew *crew, const char *purpose, uint32_t kind)
 {
     char name[RING_NAME_BYTES];
     rings_name(name, crew, purpose);
     mapring_consumer_options options = {
-        .struct_size = sizeof options, .start = MAPRING_FROM_OLDEST, .timeout_ns = APPEARS_NS};
+        .struct_size = sizeof options, .kind = kind, .start = MAPRING_FROM_OLDEST, .timeout_ns = APPEARS_NS};
+    options.group = kind == MAPRING_MEMBER ? "bench" : NULL;
     mapring_consumer *consumer;
     check_able(mapring_consumer_open(name, &options, &consumer), "mapring_consumer_open");
     return consumer;
@@ -59,7 +60,7 @@ static void open_pair(const struct crew *crew, unsigned member)
     if (crew->members == 1)
         return;
     rings.sent = produce(crew, member == 0 ? "away" : "back", 0);
-    rings.got = consume(crew, member == 0 ? "back" : "away");
+    rings.got = consume(crew, member == 0 ? "back" : "away", MAPRING_RELIABLE);
 }
 
 static void open_fan(const struct crew *crew, unsigned member)
@@ -67,7 +68,7 @@ static void open_fan(const struct crew *crew, unsigned member)
     if (member == 0)
         rings.sent = produce(crew, "away", crew->members - 1 > SLOTS_FEW ? crew->members - 1 : 0);
     else
-        rings.got = consume(crew, "away");
+        rings.got = consume(crew, "away", *(const uint32_t *)crew->context);
 }
 
 static void close_own(const struct crew *crew, unsigned member)
@@ -112,12 +113,31 @@ struct crew rings_pair(uint64_t capacity)
                          .clear = rings_sweep};
 }
 
-struct crew rings_fan(uint64_t capacity, unsigned consumers)
+static struct crew fan_of(uint64_t capacity, unsigned consumers, const uint32_t *kind)
 {
     struct crew crew = rings_pair(capacity);
     crew.members = 1 + consumers;
     crew.open = open_fan;
+    crew.context = kind;
     return crew;
+}
+
+struct crew rings_fan(uint64_t capacity, unsigned consumers)
+{
+    static const uint32_t kind = MAPRING_RELIABLE;
+    return fan_of(capacity, consumers, &kind);
+}
+
+struct crew rings_lossy(uint64_t capacity)
+{
+    static const uint32_t kind = MAPRING_LOSSY;
+    return fan_of(capacity, 1, &kind);
+}
+
+struct crew rings_group(uint64_t capacity, unsigned members)
+{
+    static const uint32_t kind = MAPRING_MEMBER;
+    return fan_of(capacity, members, &kind);
 }
 
 static int32_t memory_with(uint64_t capacity, uint32_t slots, uint64_t *memory)

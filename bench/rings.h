@@ -26,6 +26,12 @@ struct crew rings_pair(uint64_t capacity);
 /* A driver and consumers of its ring "away". */
 struct crew rings_fan(uint64_t capacity, unsigned consumers);
 
+/* The same with one consumer that is lossy. */
+struct crew rings_lossy(uint64_t capacity);
+
+/* The same with members of one group. */
+struct crew rings_group(uint64_t capacity, unsigned members);
+
 /* A name of a ring that no other crew has, and that is swept away when the run ends however it does. */
 #define RING_NAME_BYTES 64
 void rings_name(char name[RING_NAME_BYTES], const struct crew *crew, const char *purpose);

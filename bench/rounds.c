@@ -262,18 +262,45 @@ static bool good_at(const struct reading *reading, enum distance distance)
     return reading->outcome == OUTCOME_GOOD && reading->distance == distance;
 }
 
-struct summary comparison_figure(const struct plan *plan, const struct comparison *comparison, unsigned subject,
-                                 enum distance distance)
+static double speed_of(const struct comparison *comparison, const struct subject *subject,
+                       const struct reading *reading)
+{
+    return figure(comparison, subject, reading->ns);
+}
+
+static double lost_of(const struct comparison *comparison, const struct subject *subject, const struct reading *reading)
+{
+    (void)comparison, (void)subject;
+    return reading->lost;
+}
+
+typedef double aspect(const struct comparison *comparison, const struct subject *subject,
+                      const struct reading *reading);
+
+static struct summary over_rounds(const struct plan *plan, const struct comparison *comparison, unsigned subject,
+                                  enum distance distance, aspect *value_of)
 {
     const struct subject *own = &comparison->subjects[subject];
     double *values = calloc(plan->rounds_begun + 1, sizeof *values);
     unsigned count = 0;
     for (unsigned round = 0; values != NULL && round < plan->rounds_begun; round++)
         if (good_at(&own->readings[round], distance))
-            values[count++] = figure(comparison, own, own->readings[round].ns);
+            values[count++] = value_of(comparison, own, &own->readings[round]);
     struct summary summary = summarise(values, count);
     free(values);
     return summary;
+}
+
+struct summary comparison_figure(const struct plan *plan, const struct comparison *comparison, unsigned subject,
+                                 enum distance distance)
+{
+    return over_rounds(plan, comparison, subject, distance, speed_of);
+}
+
+struct summary comparison_lost(const struct plan *plan, const struct comparison *comparison, unsigned subject,
+                               enum distance distance)
+{
+    return over_rounds(plan, comparison, subject, distance, lost_of);
 }
 
 struct summary comparison_ratio(const struct plan *plan, const struct comparison *comparison, unsigned subject,

@@ -88,6 +88,10 @@ struct summary comparison_figure(const struct plan *plan, const struct compariso
 struct summary comparison_ratio(const struct plan *plan, const struct comparison *comparison, unsigned subject,
                                 unsigned baseline, enum distance distance);
 
+/* What share of the messages it did not get. */
+struct summary comparison_lost(const struct plan *plan, const struct comparison *comparison, unsigned subject,
+                               enum distance distance);
+
 /* The best of the subjects that are limits, by median; SUBJECTS_MAX if there is none with enough rounds. */
 unsigned comparison_limit(const struct plan *plan, const struct comparison *comparison, enum distance distance);
 

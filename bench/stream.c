@@ -6,6 +6,9 @@
 #include "rings.h"
 
 #define BATCH 16u
+
+/* A member that finds nothing looks this often whether the others have got the rest. */
+#define MEMBER_WAIT_NS 1000000
 #define RECEIVE_BYTES ((uint64_t)1 << 20)
 
 static _Thread_local uint8_t *copies; /* of what is received */
@@ -158,4 +161,96 @@ void stream_receive(const struct job *job)
         received += (uint64_t)count;
     }
     crew_done(now_ns());
+}
+
+/* How many of them are whole; what a lossy consumer reads in place may be overwritten meanwhile. */
+static bool is_whole(const struct payload *payload, const mapring_message *messages, int32_t count, uint64_t *next)
+{
+    for (int32_t i = 0; i < count; i++) {
+        uint64_t number = *(const uint64_t *)messages[i].data;
+        if (number < *next || !payload_is(payload, messages[i].data, messages[i].length, number))
+            return false;
+        *next = number + 1;
+    }
+    return true;
+}
+
+void stream_read_lossy(const struct job *job)
+{
+    struct payload payload;
+    payload_prepare(&payload, job->size);
+    mapring_message messages[READ_BATCH];
+    uint32_t batch = read_batch(job->capacity, job->size);
+    uint64_t next = 0, got = 0;
+    while (next < job->count) {
+        int32_t count = mapring_read(rings.got, messages, batch, WAIT_NS);
+        if (count == 0 && stopping())
+            return;
+        if (count == MAPRING_LAPPED)
+            continue;
+        uint64_t seen = next;
+        bool whole = is_whole(&payload, messages, check(count, "mapring_read"), &seen);
+        int32_t status = mapring_release(rings.got, (uint32_t)count);
+        if (status == MAPRING_LAPPED)
+            continue;
+        check(status, "mapring_release");
+        if (!whole)
+            fail("stream: a lossy consumer got a wrong byte or order after message %llu", (unsigned long long)next);
+        got += (uint64_t)count;
+        next = seen;
+    }
+    crew_lost(job->count - got);
+    crew_done(now_ns());
+}
+
+double stream_publish_to_group(const struct job *job)
+{
+    double ns = stream_publish(job);
+    uint64_t count = 0, sum = 0;
+    for (unsigned i = 1; i < crew_members() && !stopping(); i++) {
+        count += load64_relaxed(&crew_words(i)[WORD_COUNT]); /* ordered by the meeting, as the next */
+        sum += load64_relaxed(&crew_words(i)[WORD_SUM]);
+    }
+    if (ns > 0 && (count != job->count || sum != job->count * (job->count - 1) / 2))
+        fail("stream: the members of a group got %llu messages of %llu", (unsigned long long)count,
+             (unsigned long long)job->count);
+    return ns;
+}
+
+static uint64_t got_by_all(void)
+{
+    uint64_t count = 0;
+    for (unsigned i = 1; i < crew_members(); i++)
+        count += load64_relaxed(&crew_words(i)[WORD_COUNT]);
+    return count;
+}
+
+void stream_read_as_member(const struct job *job)
+{
+    struct payload payload;
+    payload_prepare(&payload, job->size);
+    mapring_message messages[READ_BATCH];
+    uint32_t batch = read_batch(job->capacity, job->size);
+    shared64 *own = crew_words(crew_member());
+    uint64_t got = 0, sum = 0, last = now_ns();
+    for (;;) {
+        int32_t count = check(mapring_read(rings.got, messages, batch, MEMBER_WAIT_NS), "mapring_read");
+        for (int32_t i = 0; i < count; i++) {
+            uint64_t number = *(const uint64_t *)messages[i].data;
+            verify(&payload, &messages[i], 1, number);
+            sum += number;
+        }
+        if (count > 0) {
+            check(mapring_release(rings.got, (uint32_t)count), "mapring_release");
+            last = now_ns();
+        } else if (stopping()) {
+            return;
+        } else if (got_by_all() == job->count) {
+            break;
+        }
+        got += (uint64_t)count;
+        store64_relaxed(&own[WORD_SUM], sum);
+        store64_relaxed(&own[WORD_COUNT], got);
+    }
+    crew_done(last);
 }

@@ -28,4 +28,12 @@ double stream_publish_bursts(const struct job *job);
 void stream_read(const struct job *job);    /* in place */
 void stream_receive(const struct job *job); /* copies */
 
+/* By a lossy consumer, in place, until it has seen the last: what it gets is whole and in order, and it tells how much
+ * it did not get. */
+void stream_read_lossy(const struct job *job);
+
+/* By members of a group: each message goes to one of them, and once. The driver verifies that of all together. */
+double stream_publish_to_group(const struct job *job);
+void stream_read_as_member(const struct job *job);
+
 #endif

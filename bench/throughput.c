@@ -37,6 +37,17 @@ void add_stream_limits(struct comparison *comparison, struct crew *crew)
     comparison_add(comparison, "lines, 1/2 behind", crew, lines)->is_limit = true;
 }
 
+static struct crew *lossy_pair(const struct options *options, bool threads)
+{
+    static struct crew *crews[2];
+    if (crews[threads] == NULL) {
+        struct crew crew = rings_lossy(options->capacity);
+        crew.threads = threads;
+        crews[threads] = plan_crew(crew);
+    }
+    return crews[threads];
+}
+
 static struct comparison *compare_size(struct plan *plan, const struct options *options, struct crew *crew,
                                        const char *title, uint64_t size)
 {
@@ -56,6 +67,8 @@ static struct comparison *compare_size(struct plan *plan, const struct options *
     comparison_add(comparison, "publish, receive", crew,
                    (struct job){.driver = stream_publish, .partner = stream_receive});
     comparison_add(comparison, "claim, read", crew, (struct job){.driver = stream_compose, .partner = stream_read});
+    comparison_add(comparison, "publish, lossy read", lossy_pair(options, crew->threads),
+                   (struct job){.driver = stream_publish, .partner = stream_read_lossy});
     add_stream_limits(comparison, crew);
     return comparison;
 }

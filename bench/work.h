@@ -29,6 +29,9 @@ void latency_plan(struct plan *plan, const struct options *options);
 /* To 1 to 64 consumers. */
 void fanout_plan(struct plan *plan, const struct options *options);
 
+/* To 1 to 16 members of a group. */
+void group_plan(struct plan *plan, const struct options *options);
+
 /* Consumers that sleep. */
 void wake_plan(struct plan *plan, const struct options *options);
 

@@ -9,7 +9,7 @@
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libatomic-ops-dev"
-test="$build clang g++ clang-format libcriterion-dev python3 gcc-mingw-w64-x86-64 wine64"
+test="$build clang g++ clang-format libcriterion-dev python3 gcc-mingw-w64-x86-64 wine64 valgrind"
 optional=
 
 case "${1-}" in
