@@ -293,7 +293,7 @@ static void planted(void)
 static void cannot_write_it(void)
 {
     mapring_segment_options options = segment_options(MAPRING_CREATE_NEW, 0);
-    options.file = case_file();
+    options.file = victim;
     CHECK_STATUS(status_of_open(GLOBAL, &options), MAPRING_PERMISSION);
     options.flags = MAPRING_READ_ONLY;
     mapring_segment *segment;
@@ -309,11 +309,12 @@ static void cannot_write_it(void)
 static void read_only_file(void)
 {
     make_global_folder();
-    int fd = open(case_file(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
+    snprintf(victim, sizeof victim, "%s", case_file());
+    int fd = open(victim, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
     CHECK(fd >= 0 && write(fd, "written before", 14) == 14, "a file: %s", strerror(errno));
     close(fd);
     visit(ALICE, cannot_write_it);
-    unlink(case_file());
+    unlink(victim);
 }
 
 int main(int argc, char **argv)
