@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <mapring/mapring.h>
@@ -146,8 +147,18 @@ int32_t linux_file_link(int fd, int from_folder_fd, const char *temporary_name, 
 /* A signal ends an allocation that is under way, so a large one goes in pieces. */
 #define ALLOCATION_PIECE ((uint64_t)16 << 20)
 
+/* Whether so much surely is not there: to find that out by allocating would leave nothing for others meanwhile. */
+static bool exceeds_space(int fd, uint64_t size)
+{
+    struct statvfs system;
+    return fstatvfs(fd, &system) == 0 && system.f_blocks > 0 && system.f_frsize > 0 &&
+           size / system.f_frsize > system.f_bfree;
+}
+
 int32_t linux_allocate(int fd, uint64_t offset, uint64_t size)
 {
+    if (size > ALLOCATION_PIECE && exceeds_space(fd, size))
+        return MAPRING_NO_SPACE;
     while (size > 0) {
         uint64_t piece = size < ALLOCATION_PIECE ? size : ALLOCATION_PIECE;
         int error = posix_fallocate(fd, (off_t)offset, (off_t)piece);
