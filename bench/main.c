@@ -31,6 +31,7 @@ static const char usage[] =
     "  group        1 to 16 members of a group\n"
     "  wake         consumers that sleep, beside bare futex and eventfd\n"
     "  attach       creating, joining, taking over; memory\n"
+    "  segment      a segment of 1 MiB, created, opened, mapped and closed; beside bare system calls\n"
     "  limits       what the machine does without mapring\n"
     "  compare      the same work over other transports\n"
     "\n"
@@ -66,6 +67,7 @@ static const struct command commands[] = {
     {"group", {group_plan}, true, false},
     {"wake", {wake_plan}, true, false},
     {"attach", {attach_plan}, true, true},
+    {"segment", {segment_plan}, true, false},
     {"limits", {limits_plan}, true, false},
     {"compare", {compare_plan}, false, false},
 };

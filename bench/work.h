@@ -38,6 +38,9 @@ void wake_plan(struct plan *plan, const struct options *options);
 /* Creating, joining, taking over. */
 void attach_plan(struct plan *plan, const struct options *options);
 
+/* Creating, opening, mapping and closing segments, beside bare system calls. */
+void segment_plan(struct plan *plan, const struct options *options);
+
 /* The machine alone. */
 void limits_plan(struct plan *plan, const struct options *options);
 
