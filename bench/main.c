@@ -29,6 +29,7 @@ static const char usage[] =
     "  latency      durations: there and back, and one way at 10, 50, 80 and 95 % of the peak\n"
     "  fanout       1 to 64 consumers\n"
     "  group        1 to 16 members of a group\n"
+    "  attached     publishing with up to 64 consumers attached\n"
     "  wake         consumers that sleep, beside bare futex and eventfd\n"
     "  attach       creating, joining, taking over; memory\n"
     "  segment      a segment of 1 MiB, created, opened, mapped and closed; beside bare system calls\n"
@@ -65,6 +66,7 @@ static const struct command commands[] = {
     {"latency", {latency_plan}, false, false},
     {"fanout", {fanout_plan}, true, false},
     {"group", {group_plan}, true, false},
+    {"attached", {attached_plan}, true, false},
     {"wake", {wake_plan}, true, false},
     {"attach", {attach_plan}, true, true},
     {"segment", {segment_plan}, true, false},
