@@ -65,7 +65,7 @@ static uint64_t burst_of(const struct job *job)
 
 static bool await_word(unsigned member, uint64_t wanted)
 {
-    while (load64_acquire(crew_word(member)) < wanted) {
+    while (load64_acquire(&crew_words(member)[WORD_COUNT]) < wanted) {
         if (stopping())
             return false;
         spin_pause();
@@ -85,7 +85,7 @@ static double publish_bursts(const struct job *job)
             check(mapring_publish(producer, payload.sources, job->size, 0, 0, 0), "mapring_publish");
         spent += now_ns() - begin;
         sent += burst;
-        store64_release(crew_word(0), sent);
+        store64_release(&crew_words(0)[WORD_COUNT], sent);
         if (!await_word(1, sent))
             return 0;
     }
@@ -119,7 +119,7 @@ static void poll_all(const struct job *job)
         for (unsigned i = 0; i < CONSUMERS_MAX; i++)
             if (poll(readers[i]) != burst)
                 fail("attached: a reader missed messages");
-        store64_release(crew_word(1), got);
+        store64_release(&crew_words(1)[WORD_COUNT], got);
     }
 }
 

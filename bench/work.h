@@ -31,6 +31,7 @@ void fanout_plan(struct plan *plan, const struct options *options);
 
 /* To 1 to 16 members of a group. */
 void group_plan(struct plan *plan, const struct options *options);
+
 /* Publishing with consumers attached that do not get in the way otherwise. */
 void attached_plan(struct plan *plan, const struct options *options);
 
