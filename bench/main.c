@@ -300,6 +300,6 @@ int main(int count, char **arguments)
         return 1;
     if (plan.rounds_begun == 0)
         fputs("mapring-bench: there was no time for a single round; see --seconds\n", stderr);
-    bool written = plan.rounds_begun == 0 || write_reports(command, &options, &plan);
+    bool written = write_reports(command, &options, &plan);
     return interrupted ? 130 : !written || has_failures(&plan) ? 1 : 0;
 }

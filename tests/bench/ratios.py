@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-SECONDS = 150
+SECONDS = 90
 SKIPPED = 77
 
 # More samples dropped than this, and the attempt was not quiet.
