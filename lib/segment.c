@@ -155,18 +155,13 @@ static int32_t check_options(const char *name, const mapring_segment_options *op
     return name == NULL ? MAPRING_OK : validate_name(name);
 }
 
-static int32_t wrap(struct platform_segment *platform, bool created, bool read_only, mapring_segment **out)
+/* A handle is made before what it is for: nothing can fail afterwards. */
+static mapring_segment *fill(mapring_segment *segment, struct platform_segment *platform, bool created, uint32_t flags)
 {
-    struct mapring_segment *segment = calloc(1, sizeof *segment);
-    if (segment == NULL) {
-        platform_segment_close(platform);
-        return MAPRING_NO_MEMORY;
-    }
     segment->segment = platform;
     segment->created = created;
-    segment->read_only = read_only || (platform_segment_header(platform)->flags & MAPRING_READ_ONLY) != 0;
-    *out = segment;
-    return MAPRING_OK;
+    segment->read_only = ((flags | platform_segment_header(platform)->flags) & MAPRING_READ_ONLY) != 0;
+    return segment;
 }
 
 int32_t mapring_segment_open(const char *name, const mapring_segment_options *options, mapring_segment **segment)
@@ -186,23 +181,32 @@ int32_t mapring_segment_open(const char *name, const mapring_segment_options *op
         .flags = options->flags,
         .permissions = options->permissions,
     };
+    struct mapring_segment *handle = calloc(1, sizeof *handle);
+    if (handle == NULL)
+        return MAPRING_NO_MEMORY;
     struct platform_segment *platform;
-    int32_t opened = open_among_others(&target, options, &platform);
-    if (opened < 0)
-        return foreign(opened);
-    status = wrap(platform, opened == 0, (options->flags & MAPRING_READ_ONLY) != 0, segment);
-    return status < 0 ? status : opened;
+    status = open_among_others(&target, options, &platform);
+    if (status < 0)
+        free(handle);
+    else
+        *segment = fill(handle, platform, status == 0, options->flags);
+    return foreign(status);
 }
 
 int32_t mapring_segment_import(int64_t descriptor, uint32_t flags, mapring_segment **segment)
 {
     if (segment == NULL || (flags & ~(uint32_t)MAPRING_READ_ONLY) != 0)
         return MAPRING_INVALID_ARGUMENT;
+    struct mapring_segment *handle = calloc(1, sizeof *handle);
+    if (handle == NULL)
+        return MAPRING_NO_MEMORY;
     struct platform_segment *platform;
     int32_t status = platform_segment_import(descriptor, flags, &platform);
     if (status < 0)
-        return foreign(status);
-    return wrap(platform, false, (flags & MAPRING_READ_ONLY) != 0, segment);
+        free(handle);
+    else
+        *segment = fill(handle, platform, false, flags);
+    return foreign(status);
 }
 
 /* A handle that this process may use. */

@@ -31,21 +31,32 @@ int32_t linux_anonymous_seal(int fd)
     return fcntl(fd, F_ADD_SEALS, SEALS) == 0 ? MAPRING_OK : linux_status(errno);
 }
 
+/* Its own copy of a descriptor. Where no number is left at all, the system calls the wish for one invalid. */
+static int32_t duplicate(int fd, int command, int *copy)
+{
+    *copy = fcntl(fd, command, 0);
+    if (*copy >= 0)
+        return MAPRING_OK;
+    return errno == EINVAL ? MAPRING_NO_DESCRIPTORS : errno == EBADF ? MAPRING_INVALID_ARGUMENT : linux_status(errno);
+}
+
 int32_t platform_segment_export(const struct platform_segment *segment, uint32_t flags, int64_t *descriptor)
 {
     int fd;
+    int32_t status = MAPRING_OK;
     bool inheritable = (flags & MAPRING_INHERITABLE) != 0;
     if ((flags & MAPRING_READ_ONLY) != 0) {
         char path[32];
         snprintf(path, sizeof path, "/proc/self/fd/%d", segment->data_fd);
         fd = open(path, O_RDONLY | (inheritable ? 0 : O_CLOEXEC));
+        if (fd < 0)
+            status = errno == ENOENT ? MAPRING_UNSUPPORTED : linux_status(errno); /* without /proc there is no way */
     } else {
-        fd = fcntl(segment->data_fd, inheritable ? F_DUPFD : F_DUPFD_CLOEXEC, 0);
+        status = duplicate(segment->data_fd, inheritable ? F_DUPFD : F_DUPFD_CLOEXEC, &fd);
     }
-    if (fd < 0)
-        return errno == ENOENT ? MAPRING_UNSUPPORTED : linux_status(errno);
-    *descriptor = fd;
-    return MAPRING_OK;
+    if (status == MAPRING_OK)
+        *descriptor = fd;
+    return status;
 }
 
 static int32_t check(struct platform_segment *segment)
@@ -80,10 +91,9 @@ int32_t platform_segment_import(int64_t descriptor, uint32_t flags, struct platf
     struct platform_segment *segment = linux_segment_new(&target);
     if (segment == NULL)
         return MAPRING_NO_MEMORY;
-    segment->data_fd = fcntl((int)descriptor, F_DUPFD_CLOEXEC, 0);
-    int32_t status = segment->data_fd >= 0 ? check(segment)
-                     : errno == EBADF      ? MAPRING_INVALID_ARGUMENT
-                                           : linux_status(errno);
+    int32_t status = duplicate((int)descriptor, F_DUPFD_CLOEXEC, &segment->data_fd);
+    if (status == MAPRING_OK)
+        status = check(segment);
     if (status < 0) {
         platform_segment_close(segment);
         return status;

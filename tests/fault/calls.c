@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CAPACITY 65536u
@@ -146,6 +147,158 @@ static int32_t list(void)
     return count;
 }
 
+/* Segments, and what goes with them. */
+
+#define SEGMENT "segment"
+#define SEGMENT_SIZE 100000u
+
+static mapring_segment *segment;
+static mapring_event *event;
+
+static int32_t open_segment(const char *name, uint64_t size, const char *file, uint32_t flags, mapring_segment **out)
+{
+    mapring_segment_options options = {.struct_size = sizeof options, .size = size, .file = file, .flags = flags};
+    *out = NULL;
+    int32_t status = mapring_segment_open(name, &options, out);
+    CHECK((*out != NULL) == (status >= 0), "a handle does not go with %s", mapring_status_name(status));
+    return status;
+}
+
+static void make_segment(void)
+{
+    CHECK_STATUS(open_segment(SEGMENT, SEGMENT_SIZE, NULL, 0, &segment), 0);
+}
+
+static void make_segment_in_file(void)
+{
+    CHECK_STATUS(open_segment(SEGMENT, SEGMENT_SIZE, case_file(), 0, &segment), 0);
+}
+
+static void make_nameless_segment(void)
+{
+    CHECK_STATUS(open_segment(NULL, SEGMENT_SIZE, NULL, 0, &segment), 0);
+}
+
+static void close_segment(void)
+{
+    mapring_segment_close(segment);
+    segment = NULL;
+}
+
+static void close_segment_and_remove_file(void)
+{
+    close_segment();
+    remove_file();
+}
+
+static void make_small_file(void)
+{
+    make_segment_in_file();
+    close_segment();
+    CHECK(truncate(case_file(), 10) == 0, "%s: %s", case_file(), strerror(errno));
+}
+
+static int32_t open_and_map(const char *name)
+{
+    mapring_segment *opened;
+    int32_t status = open_segment(name, SEGMENT_SIZE, NULL, 0, &opened);
+    if (status < 0)
+        return status;
+    void *address;
+    int32_t mapped = mapring_segment_map(opened, 0, 0, 0, NULL, &address);
+    mapring_segment_close(opened);
+    return mapped < 0 ? mapped : status;
+}
+
+static int32_t use_segment(void)
+{
+    return open_and_map(SEGMENT);
+}
+
+static int32_t use_nameless_segment(void)
+{
+    return open_and_map(NULL);
+}
+
+static int32_t create_segment_in_file(void)
+{
+    mapring_segment *opened;
+    int32_t status = open_segment(SEGMENT, SEGMENT_SIZE, case_file(), 0, &opened);
+    mapring_segment_close(opened);
+    if (status >= 0)
+        remove_file();
+    return status;
+}
+
+/* Leaves the file as small as it was. */
+static int32_t grow_file(void)
+{
+    mapring_segment *opened;
+    int32_t status = open_segment(SEGMENT, SEGMENT_SIZE, case_file(), MAPRING_GROW_FILE, &opened);
+    mapring_segment_close(opened);
+    struct stat file;
+    CHECK(stat(case_file(), &file) == 0 && file.st_size == (status < 0 ? 10 : SEGMENT_SIZE), "its size is %ld",
+          (long)file.st_size);
+    CHECK(truncate(case_file(), 10) == 0, "%s: %s", case_file(), strerror(errno));
+    return status;
+}
+
+static int32_t hand_over(void)
+{
+    int64_t descriptor;
+    int32_t status = mapring_segment_export(segment, 0, &descriptor);
+    if (status < 0)
+        return status;
+    mapring_segment *imported = NULL;
+    status = mapring_segment_import(descriptor, 0, &imported);
+    CHECK((imported != NULL) == (status >= 0), "a handle does not go with %s", mapring_status_name(status));
+    mapring_segment_close(imported);
+    close((int)descriptor);
+    return status;
+}
+
+static int32_t remove_one(void)
+{
+    int32_t status = mapring_segment_remove(SEGMENT);
+    CHECK(status < 0 || status == 1, "it is gone");
+    return status;
+}
+
+static int32_t tell_kind(void)
+{
+    return mapring_kind(SEGMENT);
+}
+
+static void make_event(void)
+{
+    CHECK_STATUS(mapring_event_open("event", NULL, &event), 0);
+}
+
+static void close_event(void)
+{
+    mapring_event_close(event);
+}
+
+static int32_t use_event(void)
+{
+    mapring_event *opened = NULL;
+    int32_t status = mapring_event_open("event", NULL, &opened);
+    CHECK((opened != NULL) == (status >= 0), "a handle does not go with %s", mapring_status_name(status));
+    mapring_event_close(opened);
+    return status;
+}
+
+static int32_t use_mutex(void)
+{
+    mapring_mutex *mutex = NULL;
+    int32_t status = mapring_mutex_open("mutex", NULL, &mutex);
+    CHECK((mutex != NULL) == (status >= 0), "a handle does not go with %s", mapring_status_name(status));
+    if (status >= 0)
+        CHECK_STATUS(mapring_mutex_lock(mutex, 0), MAPRING_OK);
+    mapring_mutex_close(mutex);
+    return status;
+}
+
 const struct call calls[] = {
     {"create", nothing, create, nothing},
     {"create in a file", nothing, create_in_file, nothing},
@@ -160,6 +313,19 @@ const struct call calls[] = {
     {"stat of a name of a file", make_file, look_at_name, close_ring_and_remove_file},
     {"stat of a file", make_file, look_at_file, close_ring_and_remove_file},
     {"list", make_ring, list, close_ring},
+    {"create a segment", nothing, use_segment, nothing},
+    {"open a segment", make_segment, use_segment, close_segment},
+    {"create a segment in a file", nothing, create_segment_in_file, nothing},
+    {"open a segment in a file", make_segment_in_file, use_segment, close_segment_and_remove_file},
+    {"grow a file", make_small_file, grow_file, remove_file},
+    {"a segment without a name", nothing, use_nameless_segment, nothing},
+    {"hand over a segment", make_nameless_segment, hand_over, close_segment},
+    {"remove a segment", make_segment, remove_one, close_segment},
+    {"the kind of a name", make_segment, tell_kind, close_segment},
+    {"sweep", make_segment, mapring_sweep, close_segment},
+    {"create an event", nothing, use_event, nothing},
+    {"open an event", make_event, use_event, close_event},
+    {"create a mutex", nothing, use_mutex, nothing},
 };
 const size_t call_count = sizeof calls / sizeof calls[0];
 
