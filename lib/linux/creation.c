@@ -19,20 +19,23 @@
 
 #include "linux.h"
 
-/* Temporary names: a dot, the start of the name, a dot, a random number. */
+/* Temporary names: a dot, the start of the name, a word that tells them from other files, a random number. */
+#define MARK ".mapring-"
+#define MARK_LENGTH (sizeof MARK - 1)
 #define NEAR_NAME_MAX 180
 #define RANDOM_DIGITS 16
 
 static bool is_temporary(const char *entry, const char *near_name)
 {
     size_t length = strlen(entry);
-    if (length < RANDOM_DIGITS + 3 || entry[0] != '.' || entry[length - RANDOM_DIGITS - 1] != '.' ||
+    if (length < RANDOM_DIGITS + MARK_LENGTH + 2 || entry[0] != '.' ||
+        memcmp(entry + length - RANDOM_DIGITS - MARK_LENGTH, MARK, MARK_LENGTH) != 0 ||
         strspn(entry + length - RANDOM_DIGITS, "0123456789abcdef") != RANDOM_DIGITS)
         return false;
     if (near_name == NULL)
         return true;
     size_t near_length = strnlen(near_name, NEAR_NAME_MAX);
-    return length == near_length + RANDOM_DIGITS + 2 && memcmp(entry + 1, near_name, near_length) == 0;
+    return length == near_length + RANDOM_DIGITS + MARK_LENGTH + 1 && memcmp(entry + 1, near_name, near_length) == 0;
 }
 
 static bool sweep_temporary(int folder_fd, const char *entry)
@@ -72,11 +75,11 @@ static int32_t create_temporary(int folder_fd, const char *near_name, int *fd, c
     int32_t status = platform_random(random);
     if (status < 0)
         return status;
-    size_t size = NEAR_NAME_MAX + RANDOM_DIGITS + 3;
+    size_t size = NEAR_NAME_MAX + MARK_LENGTH + RANDOM_DIGITS + 2;
     char *name = malloc(size);
     if (name == NULL)
         return MAPRING_NO_MEMORY;
-    snprintf(name, size, ".%.*s.%016llx", NEAR_NAME_MAX, near_name, (unsigned long long)random[0]);
+    snprintf(name, size, ".%.*s" MARK "%016llx", NEAR_NAME_MAX, near_name, (unsigned long long)random[0]);
     *fd = openat(folder_fd, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (*fd < 0) {
         status = linux_status(errno);

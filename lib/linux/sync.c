@@ -7,6 +7,9 @@
  *
  * A mutex is a lock of the system's on the page's file (liveness.c), which goes with its holder; the word only
  * says when to try again. A second word tells the next whether the one before gave it up or died.
+ *
+ * A child of fork() keeps the locks of a parent that died. So the locks are numbered, and which of them is the mutex is
+ * said by a word, its turn: who finds that the owner has surely ended takes the next lock, and moves the mutex there.
  */
 #include <limits.h>
 #include <linux/futex.h>
@@ -22,7 +25,15 @@
 
 #define QUANTUM_NS 100000000u
 #define PAGE_BYTES 4096u
-#define MUTEX_LOCK 0u
+#define MUTEX_LOCKS 1024u
+
+/* A mutex: who had it last, for his turn. */
+struct owner {
+    shared64 turn; /* stored last; while it is not the page's turn, the rest means nothing */
+    shared64 pid;
+    shared64 place;
+    shared64 start;
+};
 
 struct sync_page {
     struct segment_header header;
@@ -34,17 +45,24 @@ struct sync_page {
     shared32 word;
     uint8_t unused1[BLOCK_SIZE - 4];
     shared32 locked; /* a mutex: 1 from being locked to being unlocked */
+    uint8_t unused2[4];
+    shared64 turn; /* a mutex: the number of the lock that it is, and from bit 32 on how often it was locked */
+    struct owner owner;
 };
 
 static_assert(offsetof(struct sync_page, word) == 512, "format 1");
 static_assert(offsetof(struct sync_page, locked) == 640, "format 1");
+static_assert(offsetof(struct sync_page, turn) == 648, "format 1");
+static_assert(offsetof(struct sync_page, owner) == 656, "format 1");
 
 struct platform_sync {
     struct platform_segment *segment;
     struct sync_page *page;
     uint32_t kind;
     uint32_t maximum; /* of a semaphore; of an event 1 for manual reset */
-    bool held;        /* a mutex, by this handle */
+    bool held;        /* a mutex, by this handle, */
+    uint32_t lock;    /* which is this lock */
+    struct platform_process self;
 };
 
 #define WORD_SET 1u
@@ -145,6 +163,8 @@ int32_t platform_sync_open(const struct platform_target *target, uint32_t mode, 
     if (sync == NULL)
         return MAPRING_NO_MEMORY;
     sync->kind = target->kind;
+    if (sync->kind == MAPRING_KIND_MUTEX)
+        platform_process_self(&sync->self);
     int32_t status = open_among_others(target, mode, start, sync);
     if (status < 0) {
         free(sync);
@@ -161,7 +181,7 @@ void platform_sync_close(struct platform_sync *sync)
     /* A mutex that is held goes with its lock, as when its holder dies; but who waits can be told at once. */
     bool wakes = sync->held && platform_segment_is_ours(sync->segment);
     if (wakes) {
-        platform_unlock(sync->segment, MUTEX_LOCK);
+        platform_unlock(sync->segment, sync->lock);
         fetch_add32(&sync->page->word, 1);
         wake(&sync->page->word, 1);
     }
@@ -189,29 +209,101 @@ static bool take_permit(shared32 *word)
     return false;
 }
 
-/* MAPRING_OK if the lock is ours now, MAPRING_ABANDONED if who had it did not unlock it, MAPRING_TIMEOUT if somebody
- * has it. */
-static int32_t try_lock(struct platform_sync *sync)
+/* Mutexes. */
+
+#define TURN_ONE ((uint64_t)1 << 32)
+
+static uint32_t lock_of(uint64_t turn)
 {
-    int32_t status = platform_lock(sync->segment, MUTEX_LOCK);
+    return (uint32_t)turn % MUTEX_LOCKS;
+}
+
+/* The turn of who takes the mutex as this lock. */
+static uint64_t turn_after(uint64_t turn, uint32_t lock)
+{
+    return ((turn & ~(TURN_ONE - 1)) + TURN_ONE) | lock;
+}
+
+static void say_who_owns(struct platform_sync *sync, uint64_t turn)
+{
+    struct owner *owner = &sync->page->owner;
+    store64_relaxed(&owner->turn, ~turn);
+    /* Pairs with the fence in owner_is_gone(): who reads any of these does not find the turn before them. */
+    fence_release();
+    store64_relaxed(&owner->pid, sync->self.pid);
+    store64_relaxed(&owner->place, sync->self.place);
+    store64_relaxed(&owner->start, sync->self.start);
+    /* Pairs with the first load in owner_is_gone(). */
+    store64_release(&owner->turn, turn);
+}
+
+/* Whether who has the mutex in this turn has surely ended, and only a child of his keeps its lock. */
+static bool owner_is_gone(const struct platform_sync *sync, uint64_t turn)
+{
+    const struct owner *owner = &sync->page->owner;
+    /* Pairs with the release in say_who_owns(). */
+    if (load64_acquire(&owner->turn) != turn)
+        return false;
+    struct platform_process process = {
+        .pid = (uint32_t)load64_relaxed(&owner->pid),
+        .place = load64_relaxed(&owner->place),
+        .start = load64_relaxed(&owner->start),
+    };
+    /* Pairs with the fence in say_who_owns(). */
+    fence_acquire();
+    return load64_relaxed(&owner->turn) == turn && platform_process_gone(&process);
+}
+
+/* The mutex is taken with its lock, or with the next one from an owner who is gone; of two who try, one moves the turn.
+ */
+static int32_t try_turn(struct platform_sync *sync, bool probes, uint64_t *turn)
+{
+    /* Pairs with the swap below, by whoever had the turn before. */
+    uint64_t before = load64_acquire(&sync->page->turn);
+    uint32_t lock = lock_of(before);
+    int32_t status = platform_lock(sync->segment, lock);
+    if (status == 0 && probes && owner_is_gone(sync, before)) {
+        lock = (lock + 1) % MUTEX_LOCKS;
+        status = platform_lock(sync->segment, lock);
+    }
+    if (status != 1)
+        return status;
+    *turn = turn_after(before, lock);
+    /* Pairs with the load above, of who comes next. */
+    if (compare_and_swap64(&sync->page->turn, before, *turn)) {
+        sync->lock = lock;
+        return 1;
+    }
+    platform_unlock(sync->segment, lock);
+    return 0;
+}
+
+/* MAPRING_OK if the mutex is ours now, MAPRING_ABANDONED if who had it did not unlock it, MAPRING_TIMEOUT if somebody
+ * has it. */
+static int32_t try_lock(struct platform_sync *sync, bool probes)
+{
+    uint64_t turn = 0;
+    int32_t status = try_turn(sync, probes, &turn);
     if (status <= 0)
         return status < 0 ? status : MAPRING_TIMEOUT;
     sync->held = true;
+    say_who_owns(sync, turn);
     /* Pairs with the release in unlock_mutex(), or with the death of who stored 1: the lock came after either. */
     uint32_t before = load32_acquire(&sync->page->locked);
     store32_relaxed(&sync->page->locked, 1);
     return before == 0 ? MAPRING_OK : MAPRING_ABANDONED;
 }
 
-/* One look. `first` is the word when the wait began, `*now` gets what it is; MAPRING_TIMEOUT: not yet. */
-static int32_t look(struct platform_sync *sync, uint32_t first, uint32_t *now)
+/* One look. `first` is the word when the wait began, `*now` gets what it is; `probes`: it has been some time.
+ * MAPRING_TIMEOUT: not yet. */
+static int32_t look(struct platform_sync *sync, uint32_t first, bool probes, uint32_t *now)
 {
     shared32 *word = &sync->page->word;
     /* Before the look, so that a sleep on this value is none if the word changes behind it. Pairs with the changes in
      * give(), set_for_all() and unlock_mutex(). */
     *now = load32_acquire(word);
     if (sync->kind == MAPRING_KIND_MUTEX)
-        return try_lock(sync);
+        return try_lock(sync, probes);
     if (sync->kind == MAPRING_KIND_EVENT && sync->maximum == 1)
         return (*now & WORD_SET) != 0 || *now / WORD_TIME != first / WORD_TIME ? MAPRING_OK : MAPRING_TIMEOUT;
     return take_permit(word) ? MAPRING_OK : MAPRING_TIMEOUT;
@@ -221,16 +313,18 @@ int32_t platform_sync_wait(struct platform_sync *sync, uint64_t deadline_ns)
 {
     if (sync->held)
         return MAPRING_LOCKED;
+    /* Pairs with set_for_all(). */
     uint32_t first = load32_acquire(&sync->page->word);
+    uint64_t quantum = 0;
     for (;;) {
         uint32_t seen;
-        int32_t status = look(sync, first, &seen);
+        int32_t status = look(sync, first, quantum != 0 && platform_clock_ns() >= quantum, &seen);
         if (status != MAPRING_TIMEOUT)
             return status;
         uint64_t now = platform_clock_ns();
         if (now >= deadline_ns)
             return MAPRING_TIMEOUT;
-        uint64_t quantum = now + QUANTUM_NS;
+        quantum = now + QUANTUM_NS;
         platform_park(NULL, &sync->page->word, seen, quantum < deadline_ns ? quantum : deadline_ns);
     }
 }
@@ -274,7 +368,7 @@ static int32_t unlock_mutex(struct platform_sync *sync)
     sync->held = false;
     /* Pairs with try_lock(), which is behind the lock that is given up next. */
     store32_release(&sync->page->locked, 0);
-    platform_unlock(sync->segment, MUTEX_LOCK);
+    platform_unlock(sync->segment, sync->lock);
     /* Who read the word before this, and found the lock taken, does not sleep. */
     fetch_add32(&sync->page->word, 1);
     wake(&sync->page->word, 1);

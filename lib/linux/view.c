@@ -172,17 +172,21 @@ int32_t platform_flush(const struct platform_segment *segment, void *address, ui
     return msync(address, (size_t)size, MS_SYNC) == 0 ? MAPRING_OK : linux_status(errno);
 }
 
+static int write_out(const struct platform_segment *segment, const void *address, uint64_t size, bool wait)
+{
+    /* MS_ASYNC does nothing on Linux. This starts to write all of the file. */
+    if (!wait)
+        return sync_file_range(segment->data_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    if (address == NULL)
+        return fsync(segment->data_fd);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)address / page * page;
+    return msync((void *)start, (size_t)(size + ((uintptr_t)address - start)), MS_SYNC);
+}
+
 int32_t platform_flush_view(const struct platform_segment *segment, const void *address, uint64_t size, bool wait)
 {
-    int result;
-    if (!wait) {
-        /* MS_ASYNC does nothing on Linux. This starts to write all of the file. */
-        result = sync_file_range(segment->data_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-    } else if (address == NULL) {
-        result = fsync(segment->data_fd);
-    } else {
-        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)address / page * page;
-        result = msync((void *)start, (size_t)(size + ((uintptr_t)address - start)), MS_SYNC);
-    }
-    return result == 0 ? MAPRING_OK : linux_status(errno);
+    while (write_out(segment, address, size, wait) != 0)
+        if (errno != EINTR)
+            return linux_status(errno);
+    return MAPRING_OK;
 }

@@ -2,9 +2,11 @@
  * Events, semaphores and mutexes between processes that wait, and that are killed.
  */
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "payload.h"
@@ -370,6 +372,53 @@ static void forked_children_keep_nothing(void)
     mapring_mutex_close(mutex);
 }
 
+static void lock_fork_and_die_owning(void *argument)
+{
+    const struct crew *crew = argument;
+    mapring_mutex *mutex = open_mutex();
+    CHECK(mapring_mutex_lock(mutex, LONG) >= 0, "locking");
+    if (fork() == 0) {
+        prctl(PR_SET_PDEATHSIG, 0);
+        gate_open(crew->ready);
+        gate_pass(crew->done);
+        _exit(0);
+    }
+    gate_pass(crew->ready);
+    raise(SIGKILL);
+}
+
+/* The child has copies of all its parent had, the lock too, and lives on. */
+static void owners_with_children(void)
+{
+    struct crew crew = crew_new(0);
+    mapring_mutex *mutex = open_mutex(), *other = open_mutex();
+    for (int round = 0; round < 5; round++) {
+        pid_t child = spawn(lock_fork_and_die_owning, &crew);
+        join_killed(child, SIGKILL);
+        CHECK_STATUS(mapring_mutex_lock(mutex, LONG), MAPRING_ABANDONED);
+        CHECK_STATUS(mapring_mutex_lock(other, 250 * MS), MAPRING_TIMEOUT);
+        CHECK_STATUS(mapring_mutex_unlock(mutex), MAPRING_OK);
+        CHECK_STATUS(mapring_mutex_lock(other, 0), MAPRING_OK);
+        CHECK_STATUS(mapring_mutex_unlock(other), MAPRING_OK);
+    }
+    /* A stopped owner is not dead. */
+    pid_t child = spawn(lock_and_wait, &crew);
+    gate_pass(crew.ready);
+    stop_child(child);
+    CHECK_STATUS(mapring_mutex_lock(mutex, 350 * MS), MAPRING_TIMEOUT);
+    kill_child(child);
+    CHECK_STATUS(mapring_mutex_lock(mutex, LONG), MAPRING_ABANDONED);
+    for (int round = 0; round < 5; round++)
+        gate_open(crew.done);
+    mapring_mutex_close(mutex);
+    mapring_mutex_close(other);
+    /* The name goes with the last child that has it. */
+    for (int64_t end = now_ns() + LONG; count_names() > 0 && now_ns() < end;) {
+        CHECK(mapring_sweep() >= 0, "sweeping");
+        sched_yield();
+    }
+}
+
 /* All that hold one are killed: it is gone, and a new one is as new. */
 static void gone_with_the_dead(void)
 {
@@ -401,6 +450,7 @@ int main(int argc, char **argv)
         {"mutex_survives_its_owners", mutex_survives_its_owners},
         {"mutex_is_inherited_soon", mutex_is_inherited_soon},
         {"forked_children_keep_nothing", forked_children_keep_nothing},
+        {"owners_with_children", owners_with_children},
         {"gone_with_the_dead", gone_with_the_dead},
     };
     return run_cases(argc, argv, cases, sizeof cases / sizeof cases[0], 60);
