@@ -42,7 +42,7 @@ struct sync_page {
      * A semaphore: its permits. An auto-reset event: 1 if it is set. A manual-reset event: bit 0 if it is set, and
      * above it how often it was. A mutex: changes when it is unlocked.
      */
-    shared32 word;
+    shared32 signal;
     uint8_t unused1[BLOCK_SIZE - 4];
     shared32 locked; /* a mutex: 1 from being locked to being unlocked */
     uint8_t unused2[4];
@@ -50,7 +50,7 @@ struct sync_page {
     struct owner owner;
 };
 
-static_assert(offsetof(struct sync_page, word) == 512, "format 1");
+static_assert(offsetof(struct sync_page, signal) == 512, "format 1");
 static_assert(offsetof(struct sync_page, locked) == 640, "format 1");
 static_assert(offsetof(struct sync_page, turn) == 648, "format 1");
 static_assert(offsetof(struct sync_page, owner) == 656, "format 1");
@@ -116,7 +116,7 @@ static int32_t create_new(const struct platform_target *target, const struct pla
     if (status < 0)
         return status;
     /* Nobody else sees it yet. */
-    store32_relaxed(&sync->page->word, start->count);
+    store32_relaxed(&sync->page->signal, start->count);
     return platform_segment_publish(sync->segment, &header);
 }
 
@@ -182,8 +182,8 @@ void platform_sync_close(struct platform_sync *sync)
     bool wakes = sync->held && platform_segment_is_ours(sync->segment);
     if (wakes) {
         platform_unlock(sync->segment, sync->lock);
-        fetch_add32(&sync->page->word, 1);
-        wake(&sync->page->word, 1);
+        fetch_add32(&sync->page->signal, 1);
+        wake(&sync->page->signal, 1);
     }
     release(sync);
     free(sync);
@@ -298,7 +298,7 @@ static int32_t try_lock(struct platform_sync *sync, bool probes)
  * MAPRING_TIMEOUT: not yet. */
 static int32_t look(struct platform_sync *sync, uint32_t first, bool probes, uint32_t *now)
 {
-    shared32 *word = &sync->page->word;
+    shared32 *word = &sync->page->signal;
     /* Before the look, so that a sleep on this value is none if the word changes behind it. Pairs with the changes in
      * give(), set_for_all() and unlock_mutex(). */
     *now = load32_acquire(word);
@@ -314,7 +314,7 @@ int32_t platform_sync_wait(struct platform_sync *sync, uint64_t deadline_ns)
     if (sync->held)
         return MAPRING_LOCKED;
     /* Pairs with set_for_all(). */
-    uint32_t first = load32_acquire(&sync->page->word);
+    uint32_t first = load32_acquire(&sync->page->signal);
     uint64_t quantum = 0;
     for (;;) {
         uint32_t seen;
@@ -325,7 +325,7 @@ int32_t platform_sync_wait(struct platform_sync *sync, uint64_t deadline_ns)
         if (now >= deadline_ns)
             return MAPRING_TIMEOUT;
         quantum = now + QUANTUM_NS;
-        platform_park(NULL, &sync->page->word, seen, quantum < deadline_ns ? quantum : deadline_ns);
+        platform_park(NULL, &sync->page->signal, seen, quantum < deadline_ns ? quantum : deadline_ns);
     }
 }
 
@@ -336,7 +336,7 @@ static int32_t give(struct platform_sync *sync, uint32_t count)
 {
     bool is_event = sync->kind == MAPRING_KIND_EVENT;
     uint32_t maximum = is_event ? 1 : sync->maximum;
-    shared32 *word = &sync->page->word;
+    shared32 *word = &sync->page->signal;
     uint32_t before;
     do {
         before = load32_acquire(word);
@@ -370,8 +370,8 @@ static int32_t unlock_mutex(struct platform_sync *sync)
     store32_release(&sync->page->locked, 0);
     platform_unlock(sync->segment, sync->lock);
     /* Who read the word before this, and found the lock taken, does not sleep. */
-    fetch_add32(&sync->page->word, 1);
-    wake(&sync->page->word, 1);
+    fetch_add32(&sync->page->signal, 1);
+    wake(&sync->page->signal, 1);
     return MAPRING_OK;
 }
 
@@ -380,13 +380,13 @@ int32_t platform_sync_signal(struct platform_sync *sync, uint32_t count)
     if (sync->kind == MAPRING_KIND_MUTEX)
         return unlock_mutex(sync);
     if (sync->kind == MAPRING_KIND_EVENT && sync->maximum == 1)
-        return set_for_all(&sync->page->word);
+        return set_for_all(&sync->page->signal);
     return give(sync, count);
 }
 
 int32_t platform_sync_reset(struct platform_sync *sync)
 {
-    shared32 *word = &sync->page->word;
+    shared32 *word = &sync->page->signal;
     uint32_t before;
     do {
         before = load32_acquire(word);

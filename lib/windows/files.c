@@ -75,12 +75,6 @@ bool win32_file_identify(HANDLE file, FILE_ID_INFO *id)
     return GetFileType(file) == FILE_TYPE_DISK && GetFileInformationByHandleEx(file, FileIdInfo, id, sizeof *id);
 }
 
-/* The word becomes the new one if it was the old one. Nothing else is ordered by it. */
-static bool exchange(shared64 *word, uint64_t old, uint64_t new)
-{
-    return InterlockedCompareExchange64((volatile LONG64 *)&word->word, (LONG64) new, (LONG64)old) == (LONG64)old;
-}
-
 static uint64_t holder_word(HANDLE file)
 {
     return (uint64_t)(uintptr_t)file << 32 | GetCurrentProcessId();
@@ -89,14 +83,14 @@ static uint64_t holder_word(HANDLE file)
 void win32_file_hold(struct win32_control *control, HANDLE file)
 {
     for (uint32_t i = 0; i < WIN32_FILE_HOLDERS; i++)
-        if (exchange(&control->holders[i], 0, holder_word(file)))
+        if (compare_and_swap64(&control->holders[i], 0, holder_word(file)))
             return;
 }
 
 void win32_file_leave(struct win32_control *control, HANDLE file)
 {
     for (uint32_t i = 0; i < WIN32_FILE_HOLDERS; i++)
-        if (exchange(&control->holders[i], holder_word(file), 0))
+        if (compare_and_swap64(&control->holders[i], holder_word(file), 0))
             return;
 }
 
@@ -126,7 +120,7 @@ HANDLE win32_file_take(struct win32_control *control)
             CloseHandle(process);
         } else if (word != 0 && GetLastError() == ERROR_INVALID_PARAMETER) {
             /* There is no such process: it died without leaving. */
-            exchange(&control->holders[i], word, 0);
+            compare_and_swap64(&control->holders[i], word, 0);
         }
     }
     return file;

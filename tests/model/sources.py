@@ -20,6 +20,9 @@ ALLOWED = {
     ("sync.c", "word->word"),
     ("validate.c", "header->magic.word"),
     ("entry.c", "header->magic.word"),
+    ("names.c", "header.magic.word"),
+    ("segment.c", "header->magic.word"),
+    ("segment.c", "header.magic.word"),
 }
 
 
