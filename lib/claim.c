@@ -108,7 +108,8 @@ static bool advance_frontier(struct mapring_producer *producer, uint64_t end)
     }
     producer->acted = frontier;
     store64_relaxed(&stream->acted, frontier);
-    /* Before anything is overwritten under it, for the takeover after our death. It matters to the compiler alone: the
+    /* Before anything is overwritten under it: pairs with the fence in is_lapped(), and is for the takeover after our
+     * death. It matters to the compiler alone: the
      * processor's order comes with the lock of the dead. */
     fence_release();
     return end <= frontier;

@@ -171,7 +171,10 @@ bool consumer_has_news(void *context)
 
 bool is_alone(const struct mapring_consumer *consumer)
 {
-    return !producer_lives(&consumer->ring) && load64_relaxed(&consumer->ring.stream->handing_over) == 0;
+    /* Looked at twice: a successor takes the lock, then says that the stream has been handed over. */
+    return !producer_lives(&consumer->ring) &&
+           load64_relaxed(&consumer->ring.stream->handing_over) < platform_clock_ns() &&
+           !producer_lives(&consumer->ring);
 }
 
 bool consumer_is_fenced(void *context)
@@ -360,8 +363,8 @@ static int32_t read_carefully(struct mapring_consumer *consumer, mapring_message
         uint64_t now = platform_clock_ns();
         if (found == 0) {
             found = wait_for_news(consumer, now < deadline ? (int64_t)(deadline - now) : 0);
-            if (found != 1)
-                return found;
+            if (found != 1 || now >= deadline)
+                return found == 1 ? 0 : found;
             status = take_notice(consumer);
             if (status < 0)
                 return status;

@@ -22,7 +22,8 @@ struct mapring_consumer {
     uint64_t position; /* of the next record to read */
     uint64_t sequence; /* of the next message to read */
     uint64_t unreleased;
-    bool plain; /* reliable, reads everything, and is always waited for: nothing below the line concerns it */
+    bool plain; /* reliable, reads everything, is always waited for, and has no notice: nothing below the line concerns
+                   it */
 
     /* Releasing. */
     struct mark released; /* everything before it is released */
@@ -64,6 +65,13 @@ struct mapring_consumer {
     uint32_t takes;        /* since the dead were looked for */
     uint64_t inherited_ns; /* when that was */
 };
+
+/* Whether `plain` is right to be set. */
+static inline bool is_plain(const struct mapring_consumer *consumer)
+{
+    return consumer->kind == MAPRING_RELIABLE && !consumer->watched && consumer->tag_mask == 0 &&
+           consumer->notice == MAPRING_OK;
+}
 
 static inline bool is_wanted(const struct mapring_consumer *consumer, uint64_t header)
 {

@@ -34,27 +34,13 @@ static int32_t open_ring(const char *name, const char *file, enum ring_role role
 
 /* Starting. */
 
-/* Goes on from the mark that was found for a start. MAPRING_OK, MAPRING_START_GONE, or a status. */
-static int32_t walk_to_start(const struct ring *ring, struct start start, struct mark *mark, bool racing)
-{
-    if (start_is_gone(ring, start, *mark))
-        return MAPRING_START_GONE;
-    if (start.at == NEWEST)
-        return walk_to_newest(ring, mark, racing);
-    if (start.at != AT_SEQUENCE)
-        return MAPRING_OK;
-    int32_t status = walk_until(ring, mark, start.value, UINT64_MAX, racing);
-    return status == MAPRING_OK && mark->sequence < start.value ? MAPRING_START_AHEAD : status;
-}
-
 /* For who protects nothing. */
 static int32_t find_start(const struct mapring_consumer *consumer, struct start start, struct mark *mark)
 {
     const struct ring *ring = &consumer->ring;
     for (int round = 0; round < ROUNDS; round++) {
         struct mark from;
-        uint64_t frontier = load64_relaxed(&ring->stream->frontier);
-        if (!index_find(ring, frontier, start, &from))
+        if (!index_find(ring, load64_relaxed(&ring->stream->acted), start, &from))
             continue;
         *mark = from;
         int32_t status = walk_to_start(ring, start, mark, true);
@@ -86,38 +72,32 @@ static int32_t attach_reliable(struct mapring_consumer *consumer, struct start s
     return status < 0 ? status : walk_to_start(ring, start, &consumer->released, false);
 }
 
-/* Begins with the oldest message, and counts what was lost since `told`. */
-static int32_t restart(struct mapring_consumer *consumer, struct mark told)
-{
-    struct ring *ring = &consumer->ring;
-    struct slot *slot = &ring->readers->slots[consumer->slot];
-    store64_release(&slot->cursor, NO_POSITION);
-    /* Before the fence in slot_place_at(), so that the cursor counts again. */
-    store64_relaxed(&slot->state, SLOT_NAMED | MAPRING_RELIABLE);
-    int32_t status = slot_place(ring, consumer->slot, (struct start){OLDEST, 0}, &consumer->released);
-    if (status < 0)
-        return status;
-    if (consumer->released.position > told.position) {
-        consumer->lost_messages = consumer->released.sequence - told.sequence;
-        consumer->lost_bytes = consumer->released.position - told.position;
-        consumer->notice = MAPRING_LAPPED;
-    }
-    return MAPRING_RESUMED;
-}
-
 /* Continues where the consumer stopped that had the slot before; its lock is ours. */
 static int32_t resume(struct mapring_consumer *consumer)
 {
     struct ring *ring = &consumer->ring;
     struct slot *slot = &ring->readers->slots[consumer->slot];
     struct mark told;
-    if (!slot_told(slot, &told)) {
-        int32_t status = restart(consumer, (struct mark){UINT64_MAX, 0, 0});
-        return status < 0 ? status : MAPRING_START_GONE;
+    bool known = slot_told(slot, &told);
+    /* Ours first, so that the producer does not take it for the dead one's that has been waited for long enough. If it
+     * has let that go, nobody else changes the state. */
+    uint64_t state = load64_relaxed(&slot->state);
+    if ((state & SLOT_LET_GO) != 0 || !compare_and_swap64(&slot->state, state, SLOT_NAMED | MAPRING_RELIABLE))
+        store64_relaxed(&slot->state, SLOT_NAMED | MAPRING_RELIABLE);
+    if (known && slot_place_at(ring, consumer->slot, told)) {
+        consumer->released = told;
+        return MAPRING_RESUMED;
     }
-    if (!slot_counts(slot) || !slot_place_at(ring, consumer->slot, told))
-        return restart(consumer, told);
-    consumer->released = told;
+
+    store64_release(&slot->cursor, NO_POSITION);
+    int32_t status = slot_place(ring, consumer->slot, (struct start){OLDEST, 0}, &consumer->released);
+    if (status < 0)
+        return status;
+    if (!known || consumer->released.position < told.position)
+        return MAPRING_START_GONE;
+    consumer->lost_messages = consumer->released.sequence - told.sequence;
+    consumer->lost_bytes = consumer->released.position - told.position;
+    consumer->notice = MAPRING_LAPPED;
     return MAPRING_RESUMED;
 }
 
@@ -137,7 +117,7 @@ static int32_t move_and_resume(struct mapring_consumer *consumer, uint32_t orpha
         slot_tell(slot, told);
     /* As in inherit_from(). */
     add64(&ring->readers->moves, 1);
-    compare_and_swap64(&from->state, state, (state & ~SLOT_NAMED) | SLOT_LET_GO);
+    registry_end_name(from);
     return resume(consumer);
 }
 
@@ -188,8 +168,6 @@ static int32_t attach_member(struct mapring_consumer *consumer, const char *name
 static int32_t attach(struct mapring_consumer *consumer, const mapring_consumer_options *options)
 {
     struct start start = {(enum start_at)options->start, options->start_value};
-    if (start.at == AT_TIME && start.value > platform_time_ns())
-        return MAPRING_START_AHEAD;
     if (consumer->kind == MAPRING_OBSERVER)
         return attach_observer(consumer, start);
     if (consumer->kind == MAPRING_LOSSY)
@@ -227,7 +205,6 @@ static void prepare(struct mapring_consumer *consumer, const mapring_consumer_op
     uint32_t policy = consumer->ring.geometry.slow_policy;
     consumer->watched = consumer->kind == MAPRING_LOSSY || consumer->kind == MAPRING_OBSERVER ||
                         (consumer->kind == MAPRING_RELIABLE && policy >= MAPRING_SLOW_DEMOTE);
-    consumer->plain = consumer->kind == MAPRING_RELIABLE && !consumer->watched && consumer->tag_mask == 0;
     consumer->fences = consumer->kind != MAPRING_OBSERVER && !platform_heavy_fence_register();
 }
 
@@ -244,6 +221,7 @@ static int32_t open_consumer(const char *name, const mapring_consumer_options *o
         return attached;
     consumer->position = consumer->released.position;
     consumer->sequence = consumer->released.sequence;
+    consumer->plain = is_plain(consumer);
     if (consumer->slot == NO_SLOT)
         return attached;
     struct ring *ring = &consumer->ring;
@@ -352,14 +330,12 @@ static int32_t forget(struct ring *ring, const char *own_name)
     if (!registry_find_consumer(ring, own_name, &number))
         return MAPRING_NOT_FOUND;
     struct slot *slot = &ring->readers->slots[number];
-    uint64_t state = load64_relaxed(&slot->state);
     enum slot_life life = slot_examine_again(ring, number);
     if (life == SLOT_LIVES)
         return MAPRING_NAME_IN_USE;
+    registry_end_name(slot);
     if (life == SLOT_DEAD)
         slot_leave(ring, number, false);
-    else
-        compare_and_swap64(&slot->state, state, (state & ~SLOT_NAMED) | SLOT_LET_GO);
     return MAPRING_OK;
 }
 

@@ -32,18 +32,12 @@ static int32_t place(struct mapring_consumer *consumer, struct start start)
     int32_t status = slot_place(ring, consumer->slot, start, &mark);
     if (status < 0)
         return status;
-    int32_t gone = start_is_gone(ring, start, mark) ? MAPRING_START_GONE : MAPRING_OK;
-    if (start.at == NEWEST)
-        status = walk_to_newest(ring, &mark, false);
-    else if (start.at == AT_SEQUENCE && gone == MAPRING_OK)
-        status = walk_until(ring, &mark, start.value, UINT64_MAX, false);
+    status = walk_to_start(ring, start, &mark, false);
     if (status < 0)
         return status;
-    if (start.at == AT_SEQUENCE && mark.sequence < start.value)
-        return MAPRING_START_AHEAD;
     store64_relaxed(&consumer->group->mark, mark_word(mark));
     consumer->released = mark;
-    return gone;
+    return status;
 }
 
 int32_t group_join(struct mapring_consumer *consumer, const char *name, struct start start)
@@ -143,6 +137,7 @@ static int32_t take(struct mapring_consumer *consumer, uint32_t max)
          * Nothing there: not worth a fence. */
         if (load64_racing(ring_header(&consumer->ring, from.position)) == 0 && load64_relaxed(&group->mark) == word) {
             consumer->position = from.position;
+            consumer->sequence = from.sequence;
             if (placed)
                 let_range_go(consumer);
             return 0;
@@ -185,34 +180,47 @@ static bool read_range(const struct mapring_consumer *consumer, const struct slo
 }
 
 /* Moves the range of a dead member, or of one that left, into our slot. The producer sees it in one of the two, or
- * looks again. */
-static bool inherit_from(struct mapring_consumer *consumer, uint32_t number)
+ * looks again. `state` was that of its slot. */
+static bool inherit_from(struct mapring_consumer *consumer, uint32_t number, uint64_t state)
 {
     struct ring *ring = &consumer->ring;
     struct slot *dead = &ring->readers->slots[number];
     enum slot_life life = slot_examine(ring, number);
     if (life == SLOT_LIVES)
         return false;
-    uint64_t state = load64_relaxed(&dead->state);
+    if (load64_relaxed(&dead->state) != state) {
+        /* Somebody else's by now. */
+        if (life == SLOT_DEAD)
+            platform_unlock(ring->segment, SLOT_NUMBER(number));
+        return false;
+    }
     struct mark from;
     uint64_t end;
-    bool got = (state & SLOT_LET_GO) == 0 && read_range(consumer, dead, &from, &end);
+    bool got = read_range(consumer, dead, &from, &end);
     if (got) {
         struct slot *slot = own_slot(consumer);
         store64_relaxed(&slot->end, end);
         slot_tell(slot, from);
-        /* Pairs with the loads of it in least_cursor(). */
+        /* Pairs with the loads of it in least_cursor() and others_have_messages(). */
         add64(&ring->readers->moves, 1);
     }
-    if (life == SLOT_DEAD)
-        slot_leave(ring, number, false);
-    else if (!compare_and_swap64(&dead->state, state, state | SLOT_LET_GO) && got) {
+    /* Decides between two who found it dead in different ways, one by the lock and one by the process. */
+    if (!compare_and_swap64(&dead->state, state, state | SLOT_LET_GO) && got) {
         let_range_go(consumer);
         got = false;
     }
+    if (life == SLOT_DEAD)
+        slot_leave(ring, number, false);
     if (got)
         begin_range(consumer, from, end, true);
     return got;
+}
+
+/* Whether this is the state of another member of our group, whose messages count. */
+static bool is_fellow(const struct mapring_consumer *consumer, uint32_t number, uint64_t state)
+{
+    return number != consumer->slot && (state & SLOT_KIND_MASK) == MAPRING_MEMBER && (state & SLOT_LET_GO) == 0 &&
+           load64_relaxed(&consumer->ring.readers->slots[number].group) == consumer->group_number;
 }
 
 static bool inherit(struct mapring_consumer *consumer)
@@ -223,10 +231,8 @@ static bool inherit(struct mapring_consumer *consumer)
     for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
         const struct slot *slot = &ring->readers->slots[i];
         uint64_t state = load64_relaxed(&slot->state);
-        if (i == consumer->slot || (state & SLOT_KIND_MASK) != MAPRING_MEMBER || (state & SLOT_LET_GO) != 0 ||
-            load64_relaxed(&slot->group) != consumer->group_number)
-            continue;
-        if (inherit_from(consumer, i))
+        if (is_fellow(consumer, i, state) && load64_relaxed(&slot->cursor) != NO_POSITION &&
+            inherit_from(consumer, i, state))
             return true;
     }
     return false;
@@ -257,15 +263,16 @@ void group_release(struct mapring_consumer *consumer)
 /* Whether another member, dead or alive, has messages unreleased. */
 static bool others_have_messages(const struct mapring_consumer *consumer)
 {
-    const struct ring *ring = &consumer->ring;
-    for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
-        const struct slot *slot = &ring->readers->slots[i];
-        uint64_t state = load64_relaxed(&slot->state);
-        if (i != consumer->slot && (state & SLOT_KIND_MASK) == MAPRING_MEMBER && (state & SLOT_LET_GO) == 0 &&
-            load64_relaxed(&slot->group) == consumer->group_number && load64_relaxed(&slot->cursor) != NO_POSITION)
+    const struct readers *readers = consumer->ring.readers;
+    /* As in least_cursor(): a place may move behind our back. */
+    uint64_t before = load64_acquire(&readers->moves);
+    for (uint32_t i = 0; i < consumer->ring.geometry.slot_count; i++) {
+        const struct slot *slot = &readers->slots[i];
+        if (is_fellow(consumer, i, load64_relaxed(&slot->state)) && load64_relaxed(&slot->cursor) != NO_POSITION)
             return true;
     }
-    return false;
+    fence_acquire();
+    return load64_relaxed(&readers->moves) != before;
 }
 
 int32_t group_news(struct mapring_consumer *consumer)
@@ -304,14 +311,19 @@ int32_t group_read(struct mapring_consumer *consumer, mapring_message *messages,
     if (consumer->unreleased > 0)
         return MAPRING_UNRELEASED;
     uint64_t deadline = timeout_ns == 0 ? 0 : deadline_after(timeout_ns);
+    uint64_t unwanted = 0; /* bytes */
     for (;;) {
         if (consumer->position < consumer->range_end) {
+            uint64_t start = consumer->position;
             uint32_t count = read_range_on(consumer, messages, max);
             if (count > 0)
                 return (int32_t)count;
             /* Nobody wanted any of it. */
             consumer->released = (struct mark){consumer->position, consumer->sequence, 0};
             group_release(consumer);
+            unwanted += consumer->position - start;
+            if (unwanted >= consumer->capacity && platform_clock_ns() >= deadline)
+                return 0;
         }
         if (is_time_to_inherit(consumer) && inherit(consumer))
             continue;
@@ -322,7 +334,7 @@ int32_t group_read(struct mapring_consumer *consumer, mapring_message *messages,
             continue;
         uint64_t now = deadline == 0 ? 0 : platform_clock_ns();
         found = wait_for_news(consumer, now < deadline ? (int64_t)(deadline - now) : 0);
-        if (found != 1)
-            return found;
+        if (found != 1 || (unwanted > 0 && now >= deadline))
+            return found == 1 ? 0 : found;
     }
 }

@@ -89,11 +89,6 @@ bool index_find(const struct ring *ring, uint64_t frontier, struct start start, 
     return found;
 }
 
-bool start_is_gone(const struct ring *ring, struct start start, struct mark from)
-{
-    return start.at != OLDEST && is_behind(from, start) && from.position != ring->geometry.first_position;
-}
-
 int32_t walk_until(const struct ring *ring, struct mark *mark, uint64_t sequence, uint64_t position, bool racing)
 {
     uint64_t capacity = ring->geometry.capacity;
@@ -113,4 +108,18 @@ int32_t walk_until(const struct ring *ring, struct mark *mark, uint64_t sequence
             mark->sequence++;
     }
     return MAPRING_CORRUPT;
+}
+
+int32_t walk_to_start(const struct ring *ring, struct start start, struct mark *mark, bool racing)
+{
+    if (start.at == AT_TIME && start.value > platform_time_ns())
+        return MAPRING_START_AHEAD;
+    if (start.at != OLDEST && is_behind(*mark, start) && mark->position != ring->geometry.first_position)
+        return MAPRING_START_GONE;
+    if (start.at == NEWEST)
+        return walk_to_newest(ring, mark, racing);
+    if (start.at != AT_SEQUENCE)
+        return MAPRING_OK;
+    int32_t status = walk_until(ring, mark, start.value, UINT64_MAX, racing);
+    return status == MAPRING_OK && mark->sequence < start.value ? MAPRING_START_AHEAD : status;
 }

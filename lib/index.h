@@ -43,9 +43,6 @@ struct start {
  */
 bool index_find(const struct ring *ring, uint64_t frontier, struct start start, struct mark *mark);
 
-/* Whether the wish was for something older than this mark, which is the one to look from. */
-bool start_is_gone(const struct ring *ring, struct start start, struct mark from);
-
 /*
  * Moves the mark over committed records to the end of the stream, but not beyond message `sequence` or `position`,
  * whichever comes first. MAPRING_CORRUPT if what is there is no sequence of records.
@@ -54,6 +51,10 @@ bool start_is_gone(const struct ring *ring, struct start start, struct mark from
  * protected by its cursor, or it is the producer.
  */
 int32_t walk_until(const struct ring *ring, struct mark *mark, uint64_t sequence, uint64_t position, bool racing);
+
+/* Goes on from the mark that index_find() gave for a start. MAPRING_OK; MAPRING_START_GONE if that was older, and the
+ * mark is where to begin; MAPRING_START_AHEAD, MAPRING_CORRUPT. */
+int32_t walk_to_start(const struct ring *ring, struct start start, struct mark *mark, bool racing);
 
 static inline int32_t walk_to_newest(const struct ring *ring, struct mark *mark, bool racing)
 {

@@ -175,7 +175,7 @@ struct stream {
     shared64 producer_place; /* as in struct platform_process */
     shared64 producer_start;
     shared64 producer_lock; /* the number of the lock that the producer holds */
-    shared64 handing_over;  /* 1: the producer has left for a successor that is to come at once */
+    shared64 handing_over;  /* until this time of the clock somebody is expected to come: the producer left for that */
     shared64 evictions;     /* consumers let go in all: evicted, */
     shared64 demotions;     /* or demoted */
     shared64 boot_id[2];    /* of the machine, when the last producer attached */

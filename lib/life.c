@@ -95,7 +95,7 @@ enum slot_life slot_examine(const struct ring *ring, uint32_t slot)
 enum slot_life slot_examine_again(const struct ring *ring, uint32_t slot)
 {
     enum slot_life life = slot_examine(ring, slot);
-    for (int look = 1; life == SLOT_LIVES && look < LOOKS; look++) {
+    for (int look = 1; life != SLOT_DEAD && look < LOOKS; look++) {
         platform_sleep(LOOK_PAUSE_NS);
         life = slot_examine(ring, slot);
     }

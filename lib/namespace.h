@@ -110,6 +110,7 @@
 #define read_wanted mapring_private_read_wanted
 #define reclaim_dead mapring_private_reclaim_dead
 #define recover mapring_private_recover
+#define registry_end_name mapring_private_registry_end_name
 #define registry_find_consumer mapring_private_registry_find_consumer
 #define registry_find_group mapring_private_registry_find_group
 #define registry_lock mapring_private_registry_lock
@@ -133,7 +134,6 @@
 #define slot_place_at mapring_private_slot_place_at
 #define slot_take mapring_private_slot_take
 #define slot_told mapring_private_slot_told
-#define start_is_gone mapring_private_start_is_gone
 #define store_cursor mapring_private_store_cursor
 #define take_notice mapring_private_take_notice
 #define validate_capacity mapring_private_validate_capacity
@@ -144,6 +144,7 @@
 #define wait_for_readers mapring_private_wait_for_readers
 #define wait_once mapring_private_wait_once
 #define walk_to_newest mapring_private_walk_to_newest
+#define walk_to_start mapring_private_walk_to_start
 #define walk_until mapring_private_walk_until
 #define win32_access_of mapring_private_win32_access_of
 #define win32_access_of_mode mapring_private_win32_access_of_mode

@@ -328,6 +328,8 @@ void mapring_producer_close(mapring_producer *producer)
     free(producer);
 }
 
+#define HANDING_OVER_NS 200000000u
+
 int32_t mapring_handover(mapring_producer *producer, int64_t timeout_ns)
 {
     if (producer == NULL || timeout_ns < 0)
@@ -342,10 +344,14 @@ int32_t mapring_handover(mapring_producer *producer, int64_t timeout_ns)
     struct ring *ring = &producer->ring;
     uint64_t epoch = load64_relaxed(&ring->stream->epoch);
     uint64_t deadline = deadline_after(timeout_ns);
-    store64_relaxed(&ring->stream->handing_over, 1);
+    store64_relaxed(&ring->stream->handing_over, platform_clock_ns() + HANDING_OVER_NS);
     producer_unlock(ring);
-    while (load64_relaxed(&ring->stream->epoch) == epoch && platform_clock_ns() < deadline)
+    uint64_t now;
+    while (load64_relaxed(&ring->stream->epoch) == epoch && (now = platform_clock_ns()) < deadline) {
+        /* Not for longer than we live. */
+        store64_relaxed(&ring->stream->handing_over, now + HANDING_OVER_NS);
         platform_sleep(SUCCESSION_PAUSE_NS);
+    }
 
     /* Whoever holds the lock now will come, or has. */
     if (load64_relaxed(&ring->stream->epoch) == epoch && producer_lock(ring) == 1) {
@@ -367,9 +373,10 @@ static uint32_t count_consumers(const struct ring *ring)
     uint32_t count = 0;
     for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
         const struct slot *slot = &ring->readers->slots[i];
-        /* Places can be kept for the dead. */
-        bool kept = slot_is_kept(slot) || (load64_relaxed(&slot->state) & SLOT_NAMED) != 0;
-        count += load64_relaxed(&slot->state) != 0 && (!kept || slot_lives(ring, i));
+        uint64_t state = load64_relaxed(&slot->state);
+        /* Others that died are reclaimed. */
+        bool may_be_dead = slot_is_kept(slot) || (state & (SLOT_NAMED | SLOT_LET_GO)) != 0;
+        count += state != 0 && (!may_be_dead || slot_lives(ring, i));
     }
     return count;
 }

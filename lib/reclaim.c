@@ -14,12 +14,13 @@ static void count_one(shared64 *counter)
     store64_relaxed(counter, load64_relaxed(counter) + 1);
 }
 
-/* Whether a place without a process has been held for as long as it may be. */
+/* Whether a place without a process has left the producer without room for as long as it may. */
 static bool is_overdue(const struct mapring_producer *producer, uint64_t *dead_since, uint64_t now)
 {
     if (*dead_since == 0)
         *dead_since = now;
-    return now - *dead_since >= producer->ring.geometry.hold_ns;
+    return producer->full_since != 0 &&
+           now - max64(*dead_since, producer->full_since) >= producer->ring.geometry.hold_ns;
 }
 
 /* Returns whether the slot counts no longer. */
@@ -28,16 +29,16 @@ static bool reclaim_slot(struct mapring_producer *producer, uint32_t number, uin
     struct ring *ring = &producer->ring;
     struct slot *slot = &ring->readers->slots[number];
     uint64_t *dead_since = &producer->dead_since[number];
-    uint64_t state = load64_relaxed(&slot->state);
-    if (state == 0 && load64_relaxed(&slot->cursor) == NO_POSITION)
+    uint64_t before = load64_relaxed(&slot->state);
+    if (before == 0 && load64_relaxed(&slot->cursor) == NO_POSITION)
         return false;
     enum slot_life life = slot_examine(ring, number);
-    if (life == SLOT_LIVES) {
+    uint64_t state = load64_relaxed(&slot->state);
+    /* An orphan's lock is not ours: it may be somebody else's slot by now. */
+    if (life == SLOT_LIVES || (life == SLOT_ORPHANED && state != before)) {
         *dead_since = 0;
         return false;
     }
-    /* Read again, now that nobody else changes it. */
-    state = load64_relaxed(&slot->state);
     bool named = (state & SLOT_NAMED) != 0;
     bool kept = slot_is_kept(slot);
     bool freed = (state & SLOT_LET_GO) == 0 && (!kept || (named && is_overdue(producer, dead_since, now)));

@@ -55,6 +55,14 @@ bool registry_find_group(const struct ring *ring, const char *name, uint32_t *gr
     return false;
 }
 
+void registry_end_name(struct slot *slot)
+{
+    uint64_t state;
+    do
+        state = load64_relaxed(&slot->state);
+    while ((state & SLOT_NAMED) != 0 && !compare_and_swap64(&slot->state, state, (state & ~SLOT_NAMED) | SLOT_LET_GO));
+}
+
 static bool is_member(const struct ring *ring, uint32_t number, uint32_t group)
 {
     const struct slot *slot = &ring->readers->slots[number];

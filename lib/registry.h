@@ -17,6 +17,9 @@ void own_name_load(const shared64 words[OWN_NAME_WORDS], char *name);
 bool registry_find_consumer(const struct ring *ring, const char *name, uint32_t *slot);
 bool registry_find_group(const struct ring *ring, const char *name, uint32_t *group);
 
+/* The slot of a consumer that is gone has no name any longer, and counts for nothing. */
+void registry_end_name(struct slot *slot);
+
 /* Whether some member of the group lives. `self`: a slot that is not looked at. */
 bool group_lives(const struct ring *ring, uint32_t group, uint32_t self);
 

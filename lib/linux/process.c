@@ -26,8 +26,9 @@ static bool read_text(const char *path, char *text, size_t size)
     return true;
 }
 
-/* The state and the start time of a process: fields 3 and 22 of proc(5). */
-static bool read_stat(uint32_t pid, char *state, uint64_t *start)
+/* Whether a process runs, be it only in a thread other than its first, and when it started: fields 3, 20 and 22 of
+ * proc(5). */
+static bool read_stat(uint32_t pid, bool *runs, uint64_t *start)
 {
     char path[32], text[1024];
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
@@ -38,14 +39,18 @@ static bool read_stat(uint32_t pid, char *state, uint64_t *start)
     if (field == NULL || field[1] == 0 || field[2] == 0)
         return false;
     field += 2;
-    *state = *field;
+    char state = *field;
+    unsigned long threads = 0;
     for (int number = 3; number < 22; number++) {
+        if (number == 20)
+            threads = strtoul(field, NULL, 10);
         field = strchr(field, ' ');
         if (field == NULL)
             return false;
         field++;
     }
     *start = strtoull(field, NULL, 10);
+    *runs = state != 'X' && (state != 'Z' || threads > 1);
     return true;
 }
 
@@ -65,11 +70,24 @@ void platform_boot_id(uint64_t id[2])
     }
 }
 
+/* Whether /proc tells of the name space of process ids that we are in. */
+static bool proc_is_ours(void)
+{
+    char target[16];
+    ssize_t length = readlink("/proc/self", target, sizeof target - 1);
+    if (length <= 0)
+        return false;
+    target[length] = 0;
+    return strtol(target, NULL, 10) == (long)getpid();
+}
+
 /* This boot and this name space of process ids. */
 static uint64_t own_place(void)
 {
     struct stat name_space;
     uint64_t boot_id[2];
+    if (!proc_is_ours())
+        return 0;
     platform_boot_id(boot_id);
     if ((boot_id[0] | boot_id[1]) == 0 || stat("/proc/self/ns/pid", &name_space) != 0)
         return 0;
@@ -79,8 +97,8 @@ static uint64_t own_place(void)
 void platform_process_self(struct platform_process *self)
 {
     *self = (struct platform_process){.pid = (uint32_t)getpid(), .place = own_place()};
-    char state;
-    if (!read_stat(self->pid, &state, &self->start))
+    bool runs;
+    if (!read_stat(self->pid, &runs, &self->start))
         self->place = 0;
 }
 
@@ -90,9 +108,7 @@ bool platform_process_gone(const struct platform_process *process)
         return false;
     if (kill((pid_t)process->pid, 0) != 0 && errno == ESRCH)
         return true;
-    char state;
+    bool runs;
     uint64_t start;
-    if (!read_stat(process->pid, &state, &start))
-        return false;
-    return start != process->start || state == 'Z' || state == 'X';
+    return read_stat(process->pid, &runs, &start) && (start != process->start || !runs);
 }
