@@ -339,6 +339,7 @@ static int32_t give(struct platform_sync *sync, uint32_t count)
     shared32 *word = &sync->page->signal;
     uint32_t before;
     do {
+        /* Nothing is ordered by this look: what counts is the swap. */
         before = load32_acquire(word);
         if (before > maximum || count > maximum - before)
             return is_event ? MAPRING_OK : MAPRING_FULL;
@@ -352,6 +353,7 @@ static int32_t set_for_all(shared32 *word)
 {
     uint32_t before;
     do {
+        /* As above. */
         before = load32_acquire(word);
         if ((before & WORD_SET) != 0)
             return MAPRING_OK;
@@ -389,6 +391,7 @@ int32_t platform_sync_reset(struct platform_sync *sync)
     shared32 *word = &sync->page->signal;
     uint32_t before;
     do {
+        /* Nothing is ordered by resetting. */
         before = load32_acquire(word);
         if ((before & WORD_SET) == 0)
             return MAPRING_OK;
