@@ -85,6 +85,8 @@ static struct mark read_mark(struct mapring_consumer *consumer, uint64_t word, u
 /* Walks over what can be taken: padding, then up to `max` messages one behind the other. */
 static int32_t measure(struct mapring_consumer *consumer, struct mark *from, struct mark *end, uint32_t max)
 {
+    /* Both: next_message() takes a whole capacity between the two for nonsense. */
+    consumer->released = *from;
     consumer->position = from->position;
     uint64_t header;
     int32_t found = next_message(consumer, &header);
