@@ -133,6 +133,16 @@ static uint64_t first_position(const struct job *job)
     return (load64_relaxed(&buffer->taken) + job->size - 1) / job->size * job->size;
 }
 
+static void copy_chunk(const struct job *job, uint8_t *to, const uint8_t *from)
+{
+    if (job->variant == STREAM_WHOLE) {
+        memcpy(to, from, job->size);
+        return;
+    }
+    for (uint64_t done = 0; done < job->size; done += STREAM_PIECE)
+        memcpy(to + done, from + done, STREAM_PIECE);
+}
+
 double bare_stream_driver(const struct job *job)
 {
     struct payload payload;
@@ -146,7 +156,7 @@ double bare_stream_driver(const struct job *job)
             spin_pause();
             taken = load64_acquire(&buffer->taken); /* with the reader's store: it has read them */
         }
-        memcpy(buffer->data + (written & (capacity - 1)), payload_source(&payload, i), job->size);
+        copy_chunk(job, buffer->data + (written & (capacity - 1)), payload_source(&payload, i));
         payload_sent(&payload, i);
         written += job->size;
         store64_release(&buffer->written, written); /* with the reader's load */

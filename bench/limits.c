@@ -56,11 +56,22 @@ static void add_streams(struct plan *plan, struct crew *crew, uint64_t capacity)
         const char *name;
         uint64_t chunk;
         unsigned part; /* of the capacity that the reader stays behind; 0: nothing */
+        unsigned variant;
     } streams[] = {
-        {"1 KiB, at once", 1024, 0},      {"1 KiB, 1/2 behind", 1024, 2},   {"4 KiB, at once", 4096, 0},
-        {"4 KiB, 1/8 behind", 4096, 8},   {"4 KiB, 1/2 behind", 4096, 2},   {"16 KiB, at once", 16384, 0},
-        {"16 KiB, 1/8 behind", 16384, 8}, {"16 KiB, 1/2 behind", 16384, 2}, {"64 KiB, at once", 65536, 0},
-        {"64 KiB, 1/8 behind", 65536, 8}, {"64 KiB, 1/2 behind", 65536, 2},
+        {"1 KiB, at once", 1024, 0},
+        {"1 KiB, 1/2 behind", 1024, 2},
+        {"4 KiB, at once", 4096, 0},
+        {"4 KiB, 1/8 behind", 4096, 8},
+        {"4 KiB, 1/2 behind", 4096, 2},
+        {"16 KiB, at once", 16384, 0},
+        {"16 KiB, 1/8 behind", 16384, 8},
+        {"16 KiB, 1/2 behind", 16384, 2},
+        {"64 KiB, at once", 65536, 0},
+        {"64 KiB, 1/8 behind", 65536, 8},
+        {"64 KiB, 1/2 behind", 65536, 2},
+        {"16 KiB in pieces of 1 KiB", 16384, 0, STREAM_PIECES},
+        {"64 KiB in pieces of 1 KiB", 65536, 0, STREAM_PIECES},
+        {"64 KiB in pieces, 1/8 behind", 65536, 8, STREAM_PIECES},
     };
     struct comparison *comparison = plan_compare(plan, "streamed copy by capacity", UNIT_RATE, capacity, capacity);
     comparison->note = "chunks, and how far the reader stays behind; every byte is read; lines: 64 B each";
@@ -69,6 +80,7 @@ static void add_streams(struct plan *plan, struct crew *crew, uint64_t capacity)
             continue;
         struct job job = {.driver = bare_stream_driver, .partner = bare_stream_partner, .size = streams[i].chunk};
         job.lag = streams[i].part == 0 ? 0 : capacity / streams[i].part;
+        job.variant = streams[i].variant;
         comparison_add(comparison, streams[i].name, crew, job)->is_limit = true;
     }
     struct job lines = {.driver = lines_driver, .partner = lines_partner, .size = LINE_BYTES};

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -161,8 +160,6 @@ static void settle(void)
         if (sched_setaffinity(0, sizeof set, &set) != 0)
             fail("cannot pin to processor %d: %s; choose others with --cpus", self->cpu, strerror(errno));
     }
-    /* Where that is allowed, other processes disturb less. */
-    setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
     schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 }
 

@@ -7,33 +7,39 @@
 #include "stream.h"
 #include "work.h"
 
-#define STREAM_CHUNK 4096u
-
 /* Fewer messages than this in a ring make it a hand-over, and it takes none longer than a quarter of it. */
 #define MESSAGES_FEWEST 8u
 
-static void add_limit(struct comparison *comparison, struct crew *crew, const char *name, uint64_t chunk, uint64_t lag)
-{
-    if (chunk * MESSAGES_FEWEST > comparison->capacity)
-        return;
-    comparison_add(
-        comparison, name, crew,
-        (struct job){.driver = bare_stream_driver, .partner = bare_stream_partner, .size = chunk, .lag = lag})
-        ->is_limit = true;
-}
-
+/* The best of these is the limit: which one it is depends on where the processors are. */
 void add_stream_limits(struct comparison *comparison, struct crew *crew)
 {
-    uint64_t capacity = comparison->capacity;
-    add_limit(comparison, crew, "streamed copy, 4 KiB", STREAM_CHUNK, 0);
-    add_limit(comparison, crew, "4 KiB, 1/2 behind", STREAM_CHUNK, capacity / 2);
-    add_limit(comparison, crew, "16 KiB", 4 * STREAM_CHUNK, 0);
-    add_limit(comparison, crew, "16 KiB, 1/8 behind", 4 * STREAM_CHUNK, capacity / 8);
+    static const struct {
+        const char *name;
+        uint64_t chunk;
+        unsigned part; /* of the capacity that the reader stays behind; 0: nothing */
+        unsigned variant;
+    } streams[] = {
+        {"streamed copy, 1 KiB", 1024, 0, STREAM_WHOLE},
+        {"1 KiB, 1/2 behind", 1024, 2, STREAM_WHOLE},
+        {"4 KiB", 4096, 0, STREAM_WHOLE},
+        {"4 KiB, 1/2 behind", 4096, 2, STREAM_WHOLE},
+        {"16 KiB", 16384, 0, STREAM_WHOLE},
+        {"16 KiB in pieces", 16384, 0, STREAM_PIECES},
+        {"16 KiB in pieces, behind", 16384, 8, STREAM_PIECES},
+    };
+    for (unsigned i = 0; i < sizeof streams / sizeof *streams; i++) {
+        if (streams[i].chunk * MESSAGES_FEWEST > comparison->capacity)
+            continue;
+        struct job job = {.driver = bare_stream_driver, .partner = bare_stream_partner, .size = streams[i].chunk};
+        job.lag = streams[i].part == 0 ? 0 : comparison->capacity / streams[i].part;
+        job.variant = streams[i].variant;
+        comparison_add(comparison, streams[i].name, crew, job)->is_limit = true;
+    }
     if (comparison->size != LINE_BYTES)
         return;
     struct job lines = {.driver = lines_driver, .partner = lines_partner};
     comparison_add(comparison, "lines", crew, lines)->is_limit = true;
-    lines.lag = capacity / 2;
+    lines.lag = comparison->capacity / 2;
     comparison_add(comparison, "lines, 1/2 behind", crew, lines)->is_limit = true;
 }
 

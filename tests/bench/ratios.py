@@ -25,7 +25,7 @@ BOUNDS = [
     ("publish, no consumer", 64, "publish, 16 at once", "ratio", "at most", 1.35),
     ("ping-pong round trip", 64, "mapring", "ratio", "at most", 2.0),
     ("throughput, one consumer", 64, "publish, read", "ratio", "at least", 1.3),
-    ("throughput, one consumer", 64, "publish, read", "of_limit", "at least", 0.32),
+    ("throughput, one consumer", 64, "publish, read", "of_limit", "at least", 0.28),
     ("throughput, one consumer", 4096, "publish, read", "ratio", "at least", 0.8),
     ("throughput, one consumer", 4096, "publish, read", "of_limit", "at least", 0.55),
 ]
