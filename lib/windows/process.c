@@ -45,20 +45,17 @@ static SYSTEM_PROCESS_INFORMATION *list_processes(void)
     return NULL;
 }
 
-/* When the kernel started, by the clock of that time: setting the clock does not change it. 0 if unknown. */
-static uint64_t kernel_start(void)
+/* When the kernel started, by the clock of that time: setting the clock does not change it. 0 if it is not in the list.
+ */
+static uint64_t kernel_start(const SYSTEM_PROCESS_INFORMATION *list)
 {
-    SYSTEM_PROCESS_INFORMATION *list = list_processes();
-    uint64_t start = 0;
-    for (const SYSTEM_PROCESS_INFORMATION *process = list; process != NULL;) {
+    for (const SYSTEM_PROCESS_INFORMATION *process = list;;) {
         if ((uintptr_t)process->UniqueProcessId == SYSTEM_PROCESS_ID)
-            start = (uint64_t)process->CreateTime.QuadPart;
-        process = process->NextEntryOffset == 0
-                      ? NULL
-                      : (const SYSTEM_PROCESS_INFORMATION *)((const char *)process + process->NextEntryOffset);
+            return (uint64_t)process->CreateTime.QuadPart;
+        if (process->NextEntryOffset == 0)
+            return 0;
+        process = (const SYSTEM_PROCESS_INFORMATION *)(const void *)((const char *)process + process->NextEntryOffset);
     }
-    free(list);
-    return start;
 }
 
 /* Windows counts its starts, on most machines. */
@@ -71,9 +68,12 @@ static DWORD count_of_starts(void)
     return count;
 }
 
-/* Either of the two may be missing, or the count stand still: a change in one is another start. */
+/* Either of the two may be missing, or the count stand still: a change in one is another start. But neither must seem
+ * to be missing only now, for want of memory. */
 void platform_boot_id(uint64_t id[2])
 {
-    id[0] = kernel_start();
-    id[1] = count_of_starts();
+    SYSTEM_PROCESS_INFORMATION *list = list_processes();
+    id[0] = list == NULL ? 0 : kernel_start(list);
+    id[1] = list == NULL ? 0 : count_of_starts();
+    free(list);
 }

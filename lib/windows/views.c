@@ -90,6 +90,8 @@ int32_t platform_map_view(const struct platform_segment *segment, uint64_t offse
 {
     if (reaches_beyond(segment, offset, size))
         return MAPRING_TRUNCATED;
+    if ((uintptr_t)wanted % REGION_ALIGNMENT != 0)
+        return MAPRING_MISALIGNED;
     SYSTEM_INFO system;
     GetSystemInfo(&system);
     uintptr_t limit = (uintptr_t)system.lpMaximumApplicationAddress;

@@ -87,6 +87,29 @@ void unique_path(char path[PATH_SIZE], const char *use)
     snprintf(path, PATH_SIZE, "%smapring-%s", folder, name);
 }
 
+/* Handles are multiples of 4, the lowest that is free. */
+#define HANDLES_MAX 4096
+
+static unsigned look_for_handles(void)
+{
+    unsigned count = 0;
+    for (uintptr_t handle = 4; handle < 4 * HANDLES_MAX; handle += 4) {
+        DWORD flags;
+        count += GetHandleInformation((HANDLE)handle, &flags) != 0;
+    }
+    return count;
+}
+
+unsigned count_handles(void)
+{
+    unsigned count = look_for_handles();
+    /* A count that does not see a new handle would see no leak. */
+    HANDLE one_more = CreateEventW(NULL, FALSE, FALSE, NULL);
+    CHECK_IS(look_for_handles(), count + 1);
+    CloseHandle(one_more);
+    return count;
+}
+
 /* Children. */
 
 static _Noreturn void stop(const char *what)

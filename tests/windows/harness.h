@@ -36,6 +36,9 @@ void unique_name(char name[NAME_SIZE], const char *use);
 #define PATH_SIZE 512
 void unique_path(char path[PATH_SIZE], const char *use);
 
+/* How many handles this process has. (Under Wine the system's own count is always 0.) */
+unsigned count_handles(void);
+
 struct child {
     HANDLE process;
     HANDLE input;  /* to its standard input */

@@ -46,17 +46,14 @@ fi
 export WINEPREFIX WINEDEBUG=-all WINEDLLOVERRIDES='mscoree=;mshtml=;winemenubuilder.exe='
 unset DISPLAY
 
-# A start takes 2.6 s, with a server 50 ms: so there is one, which outlives its last program by a minute. Who starts it
-# starts Windows, which makes the prefix if need be, and the others wait. What stays behind must not keep our output
-# open, since others wait for its end, nor the lock.
+# A start takes 2.6 s, with a server 50 ms: so there is one, which outlives its last program by a minute. Windows, which it
+# may have shut down by then, is started by a program of no importance, since what stays behind must not keep our output
+# open, whose end others wait for, nor the lock. (wineboot, started as a program, would start it twice.)
 mkdir -p "$WINEPREFIX"
 (
     flock 9
-    if "$wineserver" -p60 9>&-; then
-        # Any program starts Windows first. (Started as a program, wineboot does so twice, and the second lot of services
-        # now and then waits minutes for the first.)
-        "$wine" cmd /c exit 9>&-
-    fi
+    "$wineserver" -p60 9>&- || true
+    "$wine" cmd /c exit 9>&-
 ) 9>"$WINEPREFIX/lock" </dev/null >/dev/null 2>&1 || true
 
 if [ -n "$temporary" ]; then
