@@ -84,6 +84,7 @@ static int32_t resume(struct mapring_consumer *consumer)
     uint64_t state = load64_relaxed(&slot->state);
     if ((state & SLOT_LET_GO) != 0 || !compare_and_swap64(&slot->state, state, SLOT_NAMED | MAPRING_RELIABLE))
         store64_relaxed(&slot->state, SLOT_NAMED | MAPRING_RELIABLE);
+    store64_relaxed(&slot->lost, 0);
     if (known && slot_place_at(ring, consumer->slot, told)) {
         consumer->released = told;
         return MAPRING_RESUMED;
@@ -98,6 +99,7 @@ static int32_t resume(struct mapring_consumer *consumer)
     consumer->lost_messages = consumer->released.sequence - told.sequence;
     consumer->lost_bytes = consumer->released.position - told.position;
     consumer->notice = MAPRING_LAPPED;
+    store64_relaxed(&slot->lost, consumer->lost_messages);
     return MAPRING_RESUMED;
 }
 

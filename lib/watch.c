@@ -122,6 +122,7 @@ int32_t mapring_rejoin(mapring_consumer *consumer)
             return status;
         consumer->lost_messages += mark.sequence - consumer->sequence;
         consumer->lost_bytes += mark.position - consumer->position;
+        store64_relaxed(&slot->lost, consumer->lost_messages);
     }
     consumer->lapses = 0;
     consumer->position = mark.position;
