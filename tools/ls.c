@@ -14,6 +14,8 @@
 struct description {
     mapring_ring_info info;
     mapring_consumer_info *consumers;
+    mapring_group_info groups[16];
+    int32_t group_count;
     int32_t count; /* of consumers, or the status why there is no description */
 };
 
@@ -22,6 +24,10 @@ static bool describe(struct description *description, const char *name, const ch
     memset(&description->info, 0, sizeof description->info);
     description->info.struct_size = sizeof description->info;
     description->count = mapring_stat(name, file, &description->info, description->consumers, mapring_consumers_max());
+    uint32_t most = sizeof description->groups / sizeof *description->groups;
+    description->group_count = description->count < 0 ? 0 : mapring_groups(name, file, description->groups, most);
+    if (description->group_count < 0)
+        description->group_count = 0;
     return description->count >= 0;
 }
 
@@ -39,7 +45,39 @@ static const char *fence_name(uint32_t fence)
 
 static const char *kind_name(uint32_t kind)
 {
-    return kind == MAPRING_RELIABLE ? "reliable" : "unknown";
+    static const char *const names[] = {"joining", "reliable", "lossy", "member"};
+    return kind <= MAPRING_MEMBER ? names[kind] : "unknown";
+}
+
+static const char *policy_name(uint32_t policy)
+{
+    static const char *const names[] = {"wait", "fail", "demote", "evict"};
+    return policy <= MAPRING_SLOW_EVICT ? names[policy] : "unknown";
+}
+
+/* The consumer or group that the producer would wait for; NULL if it waits for none. */
+static const char *holder_name(const struct description *description, char text[96])
+{
+    uint64_t most = 0;
+    const char *name = NULL;
+    for (int32_t i = 0; i < description->count; i++) {
+        const mapring_consumer_info *consumer = &description->consumers[i];
+        if (consumer->kind == MAPRING_LOSSY || consumer->let_go || consumer->lag_bytes <= most)
+            continue;
+        most = consumer->lag_bytes;
+        snprintf(text, 96, "slot %" PRIu32 "%s%s, %" PRIu64 " messages behind", consumer->slot,
+                 consumer->own_name[0] == 0 ? "" : ", ", consumer->own_name, consumer->lag_messages);
+        name = text;
+    }
+    for (int32_t i = 0; i < description->group_count; i++) {
+        const mapring_group_info *group = &description->groups[i];
+        if (group->lag_bytes <= most)
+            continue;
+        most = group->lag_bytes;
+        snprintf(text, 96, "group %.48s, %" PRIu64 " messages behind", group->name, group->lag_messages);
+        name = text;
+    }
+    return name;
 }
 
 static const char *alive_name(uint32_t alive)
@@ -71,14 +109,32 @@ static void print_json(const struct description *description, const char *indent
     else
         printf("%s  \"producer\": {\"pid\": %" PRIu32 ", \"alive\": %s},\n", indent, info->producer_pid,
                truth(info->producer_alive));
+    printf("%s  \"slow_policy\": \"%s\", \"slow_ns\": %" PRIu64 ", \"hold_ns\": %" PRIu64 ", \"durable\": %s,\n",
+           indent, policy_name(info->slow_policy), info->slow_ns, info->hold_ns, truth(info->flags & MAPRING_DURABLE));
+    printf("%s  \"evictions\": %" PRIu64 ", \"demotions\": %" PRIu64 ", \"flushed\": %" PRIu64 ",\n", indent,
+           info->evictions, info->demotions, info->flushed);
+    printf("%s  \"groups\": [", indent);
+    for (int32_t i = 0; i < description->group_count; i++) {
+        const mapring_group_info *group = &description->groups[i];
+        printf("%s\n%s    {\"name\": ", i == 0 ? "" : ",", indent);
+        json_string(group->name);
+        printf(", \"members\": %" PRIu32 ", \"dead\": %" PRIu32 ", \"position\": %" PRIu64
+               ", \"lag_messages\": %" PRIu64 ", \"lag_bytes\": %" PRIu64 "}",
+               group->members, group->dead, group->position, group->lag_messages, group->lag_bytes);
+    }
+    printf("%s%s],\n", description->group_count > 0 ? "\n  " : "", description->group_count > 0 ? indent : "");
     printf("%s  \"consumers\": [", indent);
     for (int32_t i = 0; i < description->count; i++) {
         const mapring_consumer_info *consumer = &description->consumers[i];
         printf("%s\n%s    {\"slot\": %" PRIu32 ", \"pid\": %" PRIu32 ", \"alive\": %s, \"kind\": \"%s\", ",
                i == 0 ? "" : ",", indent, consumer->slot, consumer->pid, truth(consumer->alive),
                kind_name(consumer->kind));
-        printf("\"position\": %" PRIu64 ", \"lag_messages\": %" PRIu64 ", \"lag_bytes\": %" PRIu64 "}",
+        printf("\"position\": %" PRIu64 ", \"lag_messages\": %" PRIu64 ", \"lag_bytes\": %" PRIu64 ", ",
                consumer->position, consumer->lag_messages, consumer->lag_bytes);
+        printf("\"lost\": %" PRIu64 ", \"redelivered\": %" PRIu64 ", \"let_go\": %s, \"own_name\": ", consumer->lost,
+               consumer->redelivered, truth(consumer->let_go));
+        json_string(consumer->own_name);
+        printf("}");
     }
     if (description->count > 0)
         printf("\n%s  ", indent);
@@ -117,6 +173,20 @@ static const char *format_producer(char text[32], const mapring_ring_info *info)
     return text;
 }
 
+static void print_groups(const struct description *description)
+{
+    if (description->group_count > 0)
+        printf("\n%-24s %8s %20s %15s %15s\n", "GROUP", "MEMBERS", "POSITION", "LAG MESSAGES", "LAG BYTES");
+    for (int32_t i = 0; i < description->group_count; i++) {
+        const mapring_group_info *group = &description->groups[i];
+        printf("%-24s %8" PRIu32 " %20" PRIu64 " %15" PRIu64 " %15" PRIu64, group->name, group->members,
+               group->position, group->lag_messages, group->lag_bytes);
+        if (group->dead > 0)
+            printf("  messages of %" PRIu32 " dead wait for a member", group->dead);
+        printf("\n");
+    }
+}
+
 static void print_description(const struct description *description)
 {
     const mapring_ring_info *info = &description->info;
@@ -132,16 +202,28 @@ static void print_description(const struct description *description)
     printf("ended      %s\n", info->ended ? "yes" : "no");
     printf("fence      %s\n", fence_name(info->fence) == NULL ? "none yet" : fence_name(info->fence));
     printf("producer   %s\n", format_producer(producer, info));
+    char holder[96];
+    char policy[64] = "";
+    if (info->slow_policy >= MAPRING_SLOW_DEMOTE)
+        snprintf(policy, sizeof policy, " after %.3f s without room, so far %" PRIu64, (double)info->slow_ns / 1e9,
+                 info->slow_policy == MAPRING_SLOW_EVICT ? info->evictions : info->demotions);
+    printf("slow       %s%s\n", policy_name(info->slow_policy), policy);
+    if (info->flags & MAPRING_DURABLE)
+        printf("flushed    up to position %" PRIu64 "\n", info->flushed);
+    printf("held by    %s\n", holder_name(description, holder) == NULL ? "nobody" : holder);
     printf("consumers  %" PRId32 " of %" PRIu32 "\n", description->count, info->max_consumers);
+    print_groups(description);
     if (description->count == 0)
         return;
-    printf("\n%6s %10s %-6s %-9s %20s %15s %15s\n", "SLOT", "PID", "STATE", "KIND", "POSITION", "LAG MESSAGES",
-           "LAG BYTES");
+    printf("\n%6s %10s %-6s %-9s %20s %15s %15s %12s %12s  %s\n", "SLOT", "PID", "STATE", "KIND", "POSITION",
+           "LAG MESSAGES", "LAG BYTES", "LOST", "REDELIVERED", "NAME");
     for (int32_t i = 0; i < description->count; i++) {
         const mapring_consumer_info *consumer = &description->consumers[i];
-        printf("%6" PRIu32 " %10" PRIu32 " %-6s %-9s %20" PRIu64 " %15" PRIu64 " %15" PRIu64 "\n", consumer->slot,
-               consumer->pid, alive_name(consumer->alive), kind_name(consumer->kind), consumer->position,
-               consumer->lag_messages, consumer->lag_bytes);
+        printf("%6" PRIu32 " %10" PRIu32 " %-6s %-9s %20" PRIu64 " %15" PRIu64 " %15" PRIu64 " %12" PRIu64 " %12" PRIu64
+               "  %s%s\n",
+               consumer->slot, consumer->pid, alive_name(consumer->alive), kind_name(consumer->kind),
+               consumer->position, consumer->lag_messages, consumer->lag_bytes, consumer->lost, consumer->redelivered,
+               consumer->own_name, consumer->let_go ? " (not waited for)" : "");
     }
 }
 

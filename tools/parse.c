@@ -48,6 +48,42 @@ bool parse_size(const char *text, uint64_t *bytes)
     return parse(text, size_units, UINT64_MAX, bytes);
 }
 
+/* Decimal, or hexadecimal behind 0x. */
+static bool parse_word(const char *text, uint32_t *word)
+{
+    bool hexadecimal = text[0] == '0' && text[1] == 'x';
+    const char *digit = hexadecimal ? text + 2 : text;
+    uint64_t value = 0;
+    if (*digit == 0)
+        return false;
+    for (; *digit != 0; digit++) {
+        static const char digits[] = "0123456789abcdef";
+        const char *found = strchr(digits, *digit | 0x20);
+        uint64_t base = hexadecimal ? 16 : 10;
+        uint64_t add = found == NULL ? base : (uint64_t)(found - digits);
+        if (add >= base || value * base + add > UINT32_MAX)
+            return false;
+        value = value * base + add;
+    }
+    *word = (uint32_t)value;
+    return true;
+}
+
+bool parse_tag(const char *text, uint32_t *mask, uint32_t *value)
+{
+    const char *slash = strchr(text, '/');
+    *mask = UINT32_MAX;
+    if (slash == NULL)
+        return parse_word(text, value);
+    char first[16];
+    size_t length = (size_t)(slash - text);
+    if (length >= sizeof first)
+        return false;
+    memcpy(first, text, length);
+    first[length] = 0;
+    return parse_word(first, mask) && parse_word(slash + 1, value) && (*value & ~*mask) == 0;
+}
+
 bool parse_duration(const char *text, int64_t *nanoseconds)
 {
     uint64_t value;

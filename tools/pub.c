@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "feed.h"
 #include "system.h"
@@ -25,7 +26,12 @@ enum {
     OPTION_MAX_CONSUMERS,
     OPTION_FILE,
     OPTION_WAIT,
-    OPTION_TIMEOUT
+    OPTION_TIMEOUT,
+    OPTION_SLOW,
+    OPTION_SLOW_AFTER,
+    OPTION_HOLD,
+    OPTION_DURABLE,
+    OPTION_WAIT_TURN
 };
 
 static const struct option long_options[] = {
@@ -36,6 +42,11 @@ static const struct option long_options[] = {
     {"file", required_argument, NULL, OPTION_FILE},
     {"wait-consumers", required_argument, NULL, OPTION_WAIT},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"slow", required_argument, NULL, OPTION_SLOW},
+    {"slow-after", required_argument, NULL, OPTION_SLOW_AFTER},
+    {"hold", required_argument, NULL, OPTION_HOLD},
+    {"durable", no_argument, NULL, OPTION_DURABLE},
+    {"wait-turn", required_argument, NULL, OPTION_WAIT_TURN},
     {"verbose", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
@@ -49,6 +60,22 @@ static bool parse_max_consumers(const char *text, uint32_t *count)
         return false;
     *count = (uint32_t)value;
     return true;
+}
+
+static bool parse_policy(const char *text, uint32_t *policy)
+{
+    static const char *const names[] = {"wait", "fail", "demote", "evict"}; /* as MAPRING_SLOW_* count */
+    for (*policy = MAPRING_SLOW_WAIT; *policy <= MAPRING_SLOW_EVICT; ++*policy)
+        if (strcmp(text, names[*policy]) == 0)
+            return true;
+    return false;
+}
+
+static int take_duration(const char *option, int64_t *ns)
+{
+    if (parse_duration(optarg, ns))
+        return EXIT_DONE;
+    return fail_usage("pub", "--%s takes a number and a unit, such as 500ms, 2s or 1m, not '%s'", option, optarg);
 }
 
 /* Returns EXIT_DONE when the option was taken. */
@@ -89,6 +116,19 @@ static int take_option(struct pub *pub, int option, char **argv)
         if (!parse_duration(optarg, &pub->feed.patience.ns))
             return fail_usage("pub", "--timeout takes a number and a unit, such as 500ms, 2s or 1m, not '%s'", optarg);
         return EXIT_DONE;
+    case OPTION_SLOW:
+        if (!parse_policy(optarg, &pub->options.slow_policy))
+            return fail_usage("pub", "--slow takes wait, fail, demote or evict, not '%s'", optarg);
+        return EXIT_DONE;
+    case OPTION_SLOW_AFTER:
+        return take_duration("slow-after", &pub->options.slow_ns);
+    case OPTION_HOLD:
+        return take_duration("hold", &pub->options.hold_ns);
+    case OPTION_DURABLE:
+        pub->options.flags |= MAPRING_DURABLE;
+        return EXIT_DONE;
+    case OPTION_WAIT_TURN:
+        return take_duration("wait-turn", &pub->options.timeout_ns);
     case 'v':
         pub->verbose = true;
         return EXIT_DONE;
@@ -136,6 +176,8 @@ static int end_stream(struct pub *pub)
 {
     const struct feed *feed = &pub->feed;
     int32_t status = mapring_end(feed->producer);
+    if (status == MAPRING_OK && (pub->options.flags & MAPRING_DURABLE) != 0)
+        status = mapring_flush(feed->producer);
     if (status != MAPRING_OK)
         return fail_status(feed->name, status);
     uint64_t end = patience_end(feed->patience);
@@ -192,6 +234,8 @@ int command_pub(int argc, char **argv)
     }
     if (argc - optind != 1)
         return fail_usage("pub", "pub takes one name, not %d", argc - optind);
+    if ((pub.options.flags & MAPRING_DURABLE) != 0 && pub.options.file == NULL)
+        return fail_usage("pub", "--durable needs --file: memory does not outlive the machine");
     pub.feed.name = argv[optind];
     pub.progress.live = !pub.quiet && system_is_terminal(SYSTEM_ERRORS) && !system_is_terminal(SYSTEM_INPUT);
 

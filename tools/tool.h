@@ -41,9 +41,10 @@ int fail_option(const char *command, int outcome, char **argv);
 int finish_output(void);
 
 /* Values of options (parse.c): false when the text is anything else, or too large. */
-bool parse_count(const char *text, uint64_t *count);         /* 12 */
-bool parse_size(const char *text, uint64_t *bytes);          /* 4096, 64K, 8M, 1G */
-bool parse_duration(const char *text, int64_t *nanoseconds); /* 500us, 20ms, 2s, 1m, 1h */
+bool parse_count(const char *text, uint64_t *count);               /* 12 */
+bool parse_size(const char *text, uint64_t *bytes);                /* 4096, 64K, 8M, 1G */
+bool parse_tag(const char *text, uint32_t *mask, uint32_t *value); /* 7, 0xff00/0x1200 */
+bool parse_duration(const char *text, int64_t *nanoseconds);       /* 500us, 20ms, 2s, 1m, 1h */
 
 /* How long to wait for any one thing. The text is the user's own, for messages. */
 struct patience {

@@ -8,9 +8,11 @@ from harness import (WINDOWS, argument_path, contains, equal, fails, finish, lin
                      read_exactly, run, start, succeeds, test, until)
 
 RING_FIELDS = {"name": str, "capacity": int, "memory": int, "max_consumers": int, "messages": int, "position": int,
-               "oldest": int, "epoch": int, "ended": bool, "fence": str, "producer": dict, "consumers": list}
+               "oldest": int, "epoch": int, "ended": bool, "fence": str, "producer": dict, "slow_policy": str, "slow_ns": int,
+               "hold_ns": int, "durable": bool, "evictions": int, "demotions": int, "flushed": int, "groups": list,
+               "consumers": list}
 CONSUMER_FIELDS = {"slot": int, "pid": int, "alive": bool, "kind": str, "position": int, "lag_messages": int,
-                   "lag_bytes": int}
+                   "lag_bytes": int, "lost": int, "redelivered": int, "let_go": bool, "own_name": str}
 
 
 def parsed(*arguments):

@@ -49,7 +49,16 @@ def misuse():
     misused("pub", "ring", "--capacity", parts=["'--capacity' needs a value"])
     misused("pub", "ring", "--raw", "16", "--frames", parts=["exclude each other"])
     misused("sub", "ring", "--raw", "--frames", parts=["exclude each other"])
-    misused("sub", "ring", "--from", "here", parts=["'oldest' or 'newest'", "'here'"])
+    misused("sub", "ring", "--from", "seq:x", parts=["seq:N"])
+    misused("sub", "ring", "--from", "time:-5", parts=["time:-DURATION"])
+    misused("sub", "ring", "--tag", "0xf/0x10", parts=["outside the mask"])
+    misused("sub", "ring", "--tag", "4294967296", parts=["MASK/VALUE"])
+    misused("sub", "ring", "--lossy", "--group", "g", parts=["exclude each other"])
+    misused("sub", "ring", "--name", "n", "--observe", parts=["exclude each other"])
+    misused("pub", "ring", "--slow", "gently", parts=["wait, fail, demote or evict"])
+    misused("pub", "ring", "--hold", "long", parts=["--hold"])
+    misused("pub", "ring", "--durable", parts=["--file"])
+    misused("sub", "ring", "--from", "here", parts=["oldest, newest, seq:N", "'here'"])
     misused("stat", "ring", "--yaml", parts=["unknown option '--yaml'"])
 
 
