@@ -138,19 +138,24 @@ uint64_t segment_size_of(uint64_t size, uint64_t data_offset)
     return data_offset + align_up(size, 4096);
 }
 
+static bool is_segment_sound(const struct segment_header *header)
+{
+    if (header->size == 0 || header->size > SEGMENT_SIZE_MAX)
+        return false;
+    if ((header->kind & KIND_IN_FILE) != 0)
+        return header->data_offset == 0;
+    return (header->data_offset == REGION_ALIGNMENT || header->data_offset == LARGE_PAGE_SIZE) &&
+           header->segment_size == segment_size_of(header->size, header->data_offset);
+}
+
 static int32_t validate_contents(const struct segment_header *header)
 {
-    bool in_memory = header->kind == MAPRING_KIND_SEGMENT;
     switch (header->kind) {
     case MAPRING_KIND_RING | KIND_IN_FILE:
         return MAPRING_OK;
     case MAPRING_KIND_SEGMENT:
     case MAPRING_KIND_SEGMENT | KIND_IN_FILE:
-        if (header->size == 0 || header->size > SEGMENT_SIZE_MAX ||
-            (in_memory && ((header->data_offset != REGION_ALIGNMENT && header->data_offset != LARGE_PAGE_SIZE) ||
-                           header->segment_size != segment_size_of(header->size, header->data_offset))))
-            return MAPRING_CORRUPT;
-        return MAPRING_OK;
+        return is_segment_sound(header) ? MAPRING_OK : MAPRING_CORRUPT;
     case MAPRING_KIND_EVENT:
         return header->size <= 1 ? MAPRING_OK : MAPRING_CORRUPT;
     case MAPRING_KIND_SEMAPHORE:

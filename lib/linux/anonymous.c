@@ -14,12 +14,20 @@
 #include "../validate.h"
 #include "linux.h"
 
+/* Of Linux 6.3, which otherwise complains into its log. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u
+#endif
+
 /* Nobody can cut off what others have mapped, nor add to these. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 int32_t linux_anonymous_create(int *fd)
 {
-    *fd = memfd_create("mapring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    *fd = memfd_create("mapring", flags | MFD_NOEXEC_SEAL);
+    if (*fd < 0 && errno == EINVAL)
+        *fd = memfd_create("mapring", flags);
     if (*fd < 0)
         return linux_status(errno);
     /* It begins with all rights for all, and could be opened through /proc with more rights than were handed over. */
