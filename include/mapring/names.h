@@ -59,8 +59,9 @@ enum {
  * What the name belongs to.
  *
  * Returns MAPRING_KIND_RING, ...; MAPRING_INVALID_ARGUMENT (NULL), MAPRING_INVALID_NAME; MAPRING_NOT_FOUND;
- * MAPRING_FOREIGN (not made by this library), MAPRING_WRONG_KIND (one that this version does not know), MAPRING_WRONG_VERSION, MAPRING_UNTRUSTED; MAPRING_PERMISSION,
- * MAPRING_NO_MEMORY, MAPRING_NO_DESCRIPTORS, MAPRING_UNSUPPORTED, MAPRING_SYSTEM_ERROR. Any thread; does not block.
+ * MAPRING_FOREIGN (not made by this library), MAPRING_WRONG_KIND (one that this version does not know),
+ * MAPRING_WRONG_VERSION, MAPRING_UNTRUSTED; MAPRING_PERMISSION, MAPRING_NO_MEMORY, MAPRING_NO_DESCRIPTORS,
+ * MAPRING_UNSUPPORTED, MAPRING_SYSTEM_ERROR. Any thread; does not block.
  */
 MAPRING_API int32_t mapring_kind(const char *name);
 
