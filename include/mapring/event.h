@@ -53,7 +53,7 @@ MAPRING_API int32_t mapring_event_set(mapring_event *event);
 MAPRING_API int32_t mapring_event_reset(mapring_event *event);
 
 /* Waits until the event is set, for up to `timeout_ns`. Returns MAPRING_OK; MAPRING_TIMEOUT; MAPRING_INVALID_ARGUMENT
- * (a negative time), MAPRING_TRUNCATED, MAPRING_SYSTEM_ERROR. */
+ * (a negative time), MAPRING_SYSTEM_ERROR. */
 MAPRING_API int32_t mapring_event_wait(mapring_event *event, int64_t timeout_ns);
 
 MAPRING_END

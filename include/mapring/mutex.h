@@ -47,7 +47,7 @@ MAPRING_API void mapring_mutex_close(mapring_mutex *mutex);
  * Locks it, and waits up to `timeout_ns` for that. All that others wrote before they unlocked it, or died, is seen.
  *
  * Returns MAPRING_OK; MAPRING_ABANDONED (it is locked, and what it guards may be half-changed); MAPRING_TIMEOUT;
- * MAPRING_LOCKED (this handle has it already), MAPRING_INVALID_ARGUMENT (a negative time); MAPRING_TRUNCATED,
+ * MAPRING_LOCKED (this handle has it already), MAPRING_INVALID_ARGUMENT (a negative time);
  * MAPRING_SYSTEM_ERROR.
  */
 MAPRING_API int32_t mapring_mutex_lock(mapring_mutex *mutex, int64_t timeout_ns);

@@ -47,10 +47,10 @@ typedef struct mapring_segment_options {
  * through this library: MAPRING_BUSY. On Windows the system keeps all other programs from it (writing, and opening it
  * without leave to share); on Linux they are only asked to, by flock(2).
  *
- * MAPRING_READ_ONLY opens without the right to write, and needs none; with `file` it creates a read-only segment of an
- * existing file. MAPRING_LARGE_PAGES counts for who creates; see mapring_segment_info for what was obtained.
- * What another user made is refused, unless MAPRING_OTHER_OWNERS allows it; who allows it must trust that user
- * not to truncate it.
+ * MAPRING_READ_ONLY opens without the right to write, and needs none; without `file` it goes only with
+ * MAPRING_OPEN_EXISTING, and with it creates a read-only segment of an existing file. MAPRING_LARGE_PAGES counts for
+ * who creates; see mapring_segment_info for what was obtained. What another user made is refused, unless
+ * MAPRING_OTHER_OWNERS allows it; who allows it must trust that user not to truncate it.
  *
  * `name` is NULL for a segment without a name, in memory only, to be handed over by mapring_segment_export(); on Linux
  * it is sealed, so that nobody can truncate it.

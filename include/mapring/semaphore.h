@@ -46,7 +46,7 @@ MAPRING_API void mapring_semaphore_close(mapring_semaphore *semaphore);
 MAPRING_API int32_t mapring_semaphore_release(mapring_semaphore *semaphore, uint32_t count);
 
 /* Takes a permit, and waits for one up to `timeout_ns`. Returns MAPRING_OK; MAPRING_TIMEOUT;
- * MAPRING_INVALID_ARGUMENT (a negative time), MAPRING_TRUNCATED, MAPRING_SYSTEM_ERROR. */
+ * MAPRING_INVALID_ARGUMENT (a negative time), MAPRING_SYSTEM_ERROR. */
 MAPRING_API int32_t mapring_semaphore_wait(mapring_semaphore *semaphore, int64_t timeout_ns);
 
 MAPRING_END
