@@ -23,8 +23,8 @@ void bare_pingpong_timed_partner(const struct job *job);
 
 /*
  * Streamed copy: the writer copies chunks of job.size bytes into a buffer of the capacity,
- * the reader reads every byte, job.lag behind; each tells the other once per chunk. As job.variant says, a chunk is copied
- * by one memcpy(), or piece by piece: what memcpy() does with long blocks is not always best.
+ * the reader reads every byte, job.lag behind; each tells the other once per chunk. As job.variant says, a chunk is
+ * copied by one memcpy(), or piece by piece: what memcpy() does with long blocks is not always best.
  */
 enum { STREAM_WHOLE, STREAM_PIECES };
 #define STREAM_PIECE ((uint64_t)1024)

@@ -36,8 +36,13 @@ void plot_point(struct plot_series *series, double x, double y)
 {
     if (series == NULL || series->count == PLOT_POINTS || !(x > 0) || !(y > 0))
         return;
-    series->x[series->count] = x;
-    series->y[series->count++] = y;
+    unsigned at = series->count++;
+    for (; at > 0 && series->x[at - 1] > x; at--) {
+        series->x[at] = series->x[at - 1];
+        series->y[at] = series->y[at - 1];
+    }
+    series->x[at] = x;
+    series->y[at] = y;
 }
 
 void plot_text(const char *text, FILE *file)
@@ -133,13 +138,15 @@ static void draw_linear_ticks(const struct plot *plot, const struct scale *y, FI
 
 static void draw_y_ticks(const struct plot *plot, const struct scale *y, FILE *file)
 {
-    static const double parts[] = {1, 2, 5};
+    static const double coarse[] = {1, 2, 5}, fine[] = {1, 1.5, 2, 3, 4, 5, 6, 8};
     if (plot->y_linear) {
         draw_linear_ticks(plot, y, file);
         return;
     }
     /* Over many powers of ten, those alone. */
-    unsigned count = y->high - y->low > 2.5 ? 1 : 3;
+    double powers = y->high - y->low;
+    const double *parts = powers > 1 ? coarse : fine;
+    unsigned count = powers > 2.5 ? 1 : powers > 1 ? 3 : 8;
     for (double power = floor(y->low); power <= ceil(y->high); power++)
         for (unsigned i = 0; i < count; i++) {
             double at = power + log10(parts[i]);

@@ -30,6 +30,7 @@ struct plot {
 
 /* The series of this name, made if need be; NULL if there is no room for another. */
 struct plot_series *plot_series_of(struct plot *plot, const char *name, bool dashed);
+/* Points may come in any order. */
 void plot_point(struct plot_series *series, double x, double y);
 
 /* Nothing if there are no points. */

@@ -97,12 +97,15 @@ static void draw_by_size(const struct view *view, const struct comparison *first
                         .x_base = 2};
     for (unsigned i = 0; i < view->plan->count; i++) {
         const struct comparison *comparison = &view->plan->comparisons[i];
+        unsigned limit = comparison_limit(view->plan, comparison, view->distance);
         for (unsigned j = 0; same_title(first, comparison) && j < comparison->subject_count; j++) {
             const struct subject *subject = &comparison->subjects[j];
             struct summary figure;
-            if (has_figure(view, comparison, j, &figure))
-                plot_point(plot_series_of(&plot, subject->name, subject->is_limit), (double)comparison->size,
-                           figure.median);
+            /* Of the limits only the best. */
+            if ((subject->is_limit && j != limit) || !has_figure(view, comparison, j, &figure))
+                continue;
+            const char *name = subject->is_limit ? "the limit" : subject->name;
+            plot_point(plot_series_of(&plot, name, subject->is_limit), (double)comparison->size, figure.median);
         }
     }
     plot_draw(&plot, view->file);

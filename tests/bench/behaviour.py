@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """What mapring-bench does when the machine or the user does not play along. No process and no ring stays behind."""
 
+import ctypes
 import json
 import os
+import platform
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -109,6 +112,27 @@ def one_processor(folder):
     check("3 consumers oversubscribed" in crowd.stdout, "says oversubscribed", crowd.stdout, crowd.stderr)
 
 
+def forbid_pinning():
+    """Has the kernel refuse sched_setaffinity() from here on, as some containers do."""
+    number = {"x86_64": 203, "aarch64": 122}[platform.machine()]
+    # Load the number of the system call; if it is that one, return the error 1 (EPERM), else allow it.
+    program = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
+    description = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
+    libc = ctypes.CDLL(None)
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, description) != 0:
+        raise OSError("no filter of system calls")
+
+
+def pinning_forbidden(folder):
+    free = run("steer", "--rounds", "3", "--seconds", "20", "--sizes", "8", before=forbid_pinning, MAPRING_DIR=folder)
+    check(free.returncode == 0 and "NOT PINNED" in free.stdout, "no permission to pin: goes on, and says so",
+          free.returncode, free.stdout[:600], free.stderr)
+    asked = run("--cpus", "0,1", before=forbid_pinning, MAPRING_DIR=folder)
+    check(asked.returncode == 1 and "cannot pin" in asked.stderr, "no permission to pin where asked to: refuses",
+          asked.returncode, asked.stderr)
+
+
 def little_room(folder):
     """As much as a quota or a full tmpfs would leave: files may not become longer."""
     import resource
@@ -166,6 +190,7 @@ def main():
         refusals(folder)
         one_processor(folder)
         little_room(folder)
+        pinning_forbidden(folder)
         reports(folder)
         if len(os.sched_getaffinity(0)) > 1:
             others(folder)
