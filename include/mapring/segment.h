@@ -63,8 +63,8 @@ typedef struct mapring_segment_options {
  * MAPRING_FOREIGN (a folder, a device, a FIFO, or nothing of this library's), MAPRING_WRONG_VERSION,
  * MAPRING_WRONG_NAME, MAPRING_TRUNCATED, MAPRING_CORRUPT, MAPRING_UNTRUSTED; MAPRING_PERMISSION,
  * MAPRING_NO_SPACE, MAPRING_NO_MEMORY, MAPRING_NO_DESCRIPTORS, MAPRING_UNSUPPORTED, MAPRING_SYSTEM_ERROR. Nothing is
- * left behind on failure, and a file that was there is as it was. Blocks only while it allocates, and for a moment
- * while another one creates the same name.
+ * left behind on failure, and a file that was there is as it was. Blocks only while it allocates, and up to about 0.1 s
+ * while another one creates the same name, or has the file.
  */
 MAPRING_API int32_t mapring_segment_open(const char *name, const mapring_segment_options *options,
                                          mapring_segment **segment);
