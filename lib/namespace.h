@@ -160,6 +160,8 @@
 #define win32_native_function mapring_private_win32_native_function
 #define win32_object_name mapring_private_win32_object_name
 #define win32_plain_name mapring_private_win32_plain_name
+#define win32_ring_attached mapring_private_win32_ring_attached
+#define win32_ring_id mapring_private_win32_ring_id
 #define win32_ring_name mapring_private_win32_ring_name
 #define win32_section_look mapring_private_win32_section_look
 #define win32_section_open mapring_private_win32_section_open

@@ -16,10 +16,8 @@
 /* How often a lock may be refused, and be gone when it is looked at. */
 #define ROUNDS 100
 
-static int32_t lock_name(struct platform_segment *segment, uint32_t number, wchar_t name[WIN32_NAME_SIZE])
+int32_t win32_ring_id(struct platform_segment *segment, uint64_t id[2])
 {
-    if (number >= PLATFORM_LOCKS)
-        return MAPRING_INVALID_ARGUMENT;
     if ((segment->lock_id[0] | segment->lock_id[1]) == 0) {
         void *address;
         int32_t status = platform_map(segment, 0, sizeof(struct identity), false, &address);
@@ -32,8 +30,20 @@ static int32_t lock_name(struct platform_segment *segment, uint32_t number, wcha
         if ((segment->lock_id[0] | segment->lock_id[1]) == 0)
             return MAPRING_CORRUPT;
     }
-    win32_ring_name(segment->lock_id, L"lock", number, name);
+    id[0] = segment->lock_id[0];
+    id[1] = segment->lock_id[1];
     return MAPRING_OK;
+}
+
+static int32_t lock_name(struct platform_segment *segment, uint32_t number, wchar_t name[WIN32_NAME_SIZE])
+{
+    if (number >= PLATFORM_LOCKS)
+        return MAPRING_INVALID_ARGUMENT;
+    uint64_t id[2];
+    int32_t status = win32_ring_id(segment, id);
+    if (status == MAPRING_OK)
+        win32_ring_name(id, L"lock", number, name);
+    return status;
 }
 
 /* Whether there is an object of this name: 1, 0 or a status. */
@@ -73,6 +83,7 @@ int32_t platform_lock(struct platform_segment *segment, uint32_t number)
         DWORD error = GetLastError();
         if (lock != NULL && error != ERROR_ALREADY_EXISTS) {
             segment->locks[number] = lock;
+            win32_ring_attached(segment);
             return 1;
         }
         if (lock != NULL) {

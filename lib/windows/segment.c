@@ -149,8 +149,10 @@ int32_t platform_segment_create(const struct platform_target *target, uint64_t s
         return MAPRING_NO_MEMORY;
     wchar_t object_name[WIN32_NAME_SIZE];
     int32_t status = target->name == NULL ? MAPRING_OK : win32_object_name(target->name, object_name);
-    if (status == MAPRING_OK && target->file != NULL)
+    if (status == MAPRING_OK && target->file != NULL) {
+        wcscpy(segment->name, object_name);
         status = create_file(segment, target->file);
+    }
     if (status == MAPRING_OK && target->file != NULL)
         status = create_section(segment, PAGE_READWRITE, size, object_name);
     else if (status == MAPRING_OK)
@@ -275,18 +277,65 @@ static int32_t publish_in_file(struct platform_segment *segment, const struct se
     return status;
 }
 
-/* Of a ring's file that was opened: a second section, which shows the same pages, has the name. */
+/* The section beside a ring's name that says who has its file. */
+static int32_t holders_name(struct platform_segment *segment, wchar_t name[WIN32_NAME_SIZE])
+{
+    uint64_t id[2];
+    int32_t status = win32_ring_id(segment, id);
+    if (status < 0)
+        return status;
+    wchar_t use[48];
+    _snwprintf(use, sizeof use / sizeof use[0], L"file-%016I64x%016I64x", id[0], id[1]);
+    win32_companion_name(segment->name, use, name);
+    return MAPRING_OK;
+}
+
+static int32_t share_ring_file(struct platform_segment *segment, SECURITY_ATTRIBUTES *attributes)
+{
+    wchar_t name[WIN32_NAME_SIZE];
+    int32_t status = holders_name(segment, name);
+    if (status < 0)
+        return status;
+    /* It is there already if somebody of an earlier producer's time is. */
+    segment->control_section =
+        CreateFileMappingW(INVALID_HANDLE_VALUE, attributes, PAGE_READWRITE, 0, sizeof *segment->control, name);
+    if (segment->control_section == NULL)
+        return win32_status(GetLastError());
+    status = map_control(segment, segment->control_section);
+    if (status == MAPRING_OK && win32_file_identify(segment->file, &segment->control->file))
+        win32_file_hold(segment->control, segment->file);
+    return status;
+}
+
 static int32_t publish_ring_file(struct platform_segment *segment)
 {
     struct win32_access access;
     int32_t status = win32_access_of(segment->permissions, &access);
     if (status < 0)
         return status;
-    segment->named = CreateFileMappingW(segment->file, &access.attributes, PAGE_READWRITE, 0, 0, segment->name);
-    DWORD error = GetLastError();
-    if (segment->named == NULL)
-        return win32_status(error);
-    return error == ERROR_ALREADY_EXISTS ? MAPRING_EXISTS : MAPRING_OK;
+    /* Of a file that was opened: a second section, which shows the same pages, has the name. */
+    if (segment->unpublished == NULL) {
+        segment->named = CreateFileMappingW(segment->file, &access.attributes, PAGE_READWRITE, 0, 0, segment->name);
+        DWORD error = GetLastError();
+        if (segment->named == NULL)
+            return win32_status(error);
+        if (error == ERROR_ALREADY_EXISTS)
+            return MAPRING_EXISTS;
+    }
+    return share_ring_file(segment, &access.attributes);
+}
+
+void win32_ring_attached(struct platform_segment *segment)
+{
+    wchar_t name[WIN32_NAME_SIZE];
+    if (segment->file != NULL || segment->control_section != NULL || segment->name[0] == 0 ||
+        holders_name(segment, name) < 0 ||
+        win32_section_open(name, FILE_MAP_READ | FILE_MAP_WRITE, segment->flags, &segment->control_section) < 0)
+        return;
+    if (map_control(segment, segment->control_section) == MAPRING_OK)
+        segment->file = win32_file_take(segment->control);
+    if (segment->file != NULL)
+        win32_file_hold(segment->control, segment->file);
 }
 
 int32_t platform_segment_publish(struct platform_segment *segment, const struct segment_header *header)
@@ -296,7 +345,7 @@ int32_t platform_segment_publish(struct platform_segment *segment, const struct 
         status = publish_in_file(segment, header);
     else if (header != NULL)
         status = publish_memory(segment, header);
-    else if (segment->name[0] != 0)
+    else if (segment->file != NULL)
         status = publish_ring_file(segment);
     if (status < 0)
         return status;
@@ -322,6 +371,7 @@ static bool name_exists(const wchar_t *name)
 static int32_t open_ring(struct platform_segment *segment, enum platform_access access, const wchar_t *name)
 {
     DWORD rights = access == PLATFORM_OBSERVE ? FILE_MAP_READ : FILE_MAP_READ | FILE_MAP_WRITE;
+    wcscpy(segment->name, name);
     int32_t status = win32_section_open(name, rights, segment->flags, &segment->mapping);
     return status < 0 ? status : win32_section_look(segment->mapping, &segment->size, NULL);
 }
@@ -474,6 +524,8 @@ void platform_segment_close(struct platform_segment *segment)
             win32_file_leave(segment->control, segment->file);
         UnmapViewOfFile(segment->control);
     }
+    if (segment->control_section != NULL)
+        CloseHandle(segment->control_section);
     if (segment->mapping != NULL)
         CloseHandle(segment->mapping);
     if (segment->file != NULL) {
@@ -505,8 +557,8 @@ const struct segment_header *platform_segment_header(const struct platform_segme
 uint64_t platform_segment_size(const struct platform_segment *segment)
 {
     /* Of a segment in a file, which says nothing of its size itself, the exact one. */
-    bool in_file = segment->control != NULL || segment->name[0] != 0;
-    return in_file && segment->file != NULL ? win32_file_size(segment->file) : segment->size;
+    bool exact = segment->control != NULL || segment->name[0] != 0;
+    return exact && segment->file != NULL ? win32_file_size(segment->file) : segment->size;
 }
 
 uint64_t platform_segment_allocated(const struct platform_segment *segment)

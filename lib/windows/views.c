@@ -139,6 +139,13 @@ uint64_t platform_large_pages(const void *address, uint64_t size)
 
 /* Flushing. */
 
+static bool is_in_file(const void *address)
+{
+    wchar_t path[MAX_PATH];
+    return GetMappedFileNameW(GetCurrentProcess(), (void *)(uintptr_t)address, path, MAX_PATH) != 0 ||
+           GetLastError() == ERROR_INSUFFICIENT_BUFFER;
+}
+
 int32_t platform_flush_view(const struct platform_segment *segment, const void *address, uint64_t size, bool wait)
 {
     if (address != NULL && !FlushViewOfFile(address, (SIZE_T)size))
@@ -153,9 +160,5 @@ int32_t platform_flush_view(const struct platform_segment *segment, const void *
 
 int32_t platform_flush(const struct platform_segment *segment, void *address, uint64_t size)
 {
-    if (!FlushViewOfFile(address, (SIZE_T)size))
-        return win32_status(GetLastError());
-    if (segment->file != NULL && !FlushFileBuffers(segment->file))
-        return win32_status(GetLastError());
-    return MAPRING_OK;
+    return platform_flush_view(segment, address, size, segment->file != NULL || is_in_file(address));
 }

@@ -27,7 +27,8 @@ struct platform_segment {
     uint64_t size;     /* of the section with the bytes, rounded up to pages */
     uint64_t old_size; /* of a file, before it was made larger */
     uint64_t new_size; /* of a file that is made larger when it is published; else, and afterwards, 0 */
-    struct win32_control *control; /* of a segment in a file: what the section with the name holds */
+    struct win32_control *control; /* of what is in a file: who has the file, */
+    HANDLE control_section;        /* which for a ring is in a section of its own; NULL: none */
     wchar_t *unpublished; /* full path of a file that this handle made and has not published: goes with the handle */
     wchar_t name[WIN32_NAME_SIZE]; /* that is to be published */
     uint32_t flags;
@@ -112,9 +113,9 @@ uint64_t win32_file_size(HANDLE file);
 /* Those who have a handle of a segment's file: process ids in the low half, handles in the high; 0: nobody. */
 #define WIN32_FILE_HOLDERS 64
 
-/* What the section with the name of a segment in a file holds. */
+/* What the section with the name of a segment in a file holds; and a section beside the name of a ring in a file. */
 struct win32_control {
-    struct segment_header header;
+    struct segment_header header; /* of a segment */
     FILE_ID_INFO file;
     shared64 holders[WIN32_FILE_HOLDERS];
 };
@@ -130,6 +131,13 @@ HANDLE win32_file_take(struct win32_control *control);
 /* Joins the holders, of whom others may take it, and leaves them before the handle is closed. */
 void win32_file_hold(struct win32_control *control, HANDLE file);
 void win32_file_leave(struct win32_control *control, HANDLE file);
+
+/* A ring's id, kept with the handle: MAPRING_CORRUPT if the ring has none yet. */
+int32_t win32_ring_id(struct platform_segment *segment, uint64_t id[2]);
+
+/* A handle of a ring that was opened by its name and takes a lock is there to stay: it joins the holders of the ring's
+ * file, if that is in one and there are any. */
+void win32_ring_attached(struct platform_segment *segment);
 
 /* A function of the native interface (ntdll), or NULL. */
 void (*win32_native_function(const char *name))(void);

@@ -393,9 +393,67 @@ static void a_stream_is_handed_over(void)
     mapring_producer_close(producer);
 }
 
+/* A child: continues a durable ring that it knows by its name alone. */
+static int continue_durable(const char *name)
+{
+    mapring_producer_options options = {.struct_size = sizeof options, .mode = MAPRING_OPEN_EXISTING};
+    mapring_producer *producer = NULL;
+    tell(mapring_status_name(mapring_producer_open(name, &options, &producer)));
+    publish(producer, MESSAGES / 2, MESSAGES / 4, PATIENCE_NS);
+    tell(mapring_status_name(mapring_flush(producer)));
+    await_parent();
+    return 0;
+}
+
+/* Who takes over by the name has the file from those who are still there, and keeps it from others. */
+static void a_durable_ring_stays_durable(void)
+{
+    char name[NAME_SIZE], board_name[NAME_SIZE], path[PATH_SIZE];
+    unique_name(name, "durable");
+    unique_name(board_name, "board");
+    unique_path(path, "durable");
+    volatile LONG *board = board_of(board_name);
+    mapring_producer_options options = {
+        .capacity = CAPACITY,
+        .file = path,
+        .flags = MAPRING_DURABLE,
+    };
+    mapring_producer *producer = create_ring(name, &options);
+    struct child reader = start_follower(name, "reliable", "-", board_name, "0");
+    expect_line(&reader, "MAPRING_OK");
+    let_go_on(&reader);
+    publish(producer, 0, MESSAGES / 2, PATIENCE_NS);
+    CHECK_IS(mapring_flush(producer), MAPRING_OK);
+    mapring_producer_close(producer);
+    const char *arguments[] = {"durable", name, NULL};
+    struct child successor = start_child(NULL, arguments);
+    expect_line(&successor, "MAPRING_OK");
+    expect_line(&successor, "MAPRING_OK");
+    HANDLE intruder = CreateFileA(path, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING,
+                                  FILE_ATTRIBUTE_NORMAL, NULL);
+    CHECK(intruder == INVALID_HANDLE_VALUE && GetLastError() == ERROR_SHARING_VIOLATION);
+    kill_child(&successor);
+    end_child(&successor);
+
+    /* By the path again, though the reader has the file. */
+    options.struct_size = sizeof options;
+    CHECK_IS(mapring_producer_open(name, &options, &producer), 1);
+    publish(producer, MESSAGES / 2 + MESSAGES / 4, MESSAGES / 4, PATIENCE_NS);
+    CHECK_IS(mapring_flush(producer), MAPRING_OK);
+    CHECK_IS(mapring_end(producer), MAPRING_OK);
+    struct outcome outcome = outcome_of(&reader);
+    CHECK_IS((int64_t)outcome.got, MESSAGES);
+    CHECK_IS((int64_t)outcome.epoch, 3);
+    CHECK_IS(others_than(board, 1), 0);
+    mapring_producer_close(producer);
+    CHECK(DeleteFileA(path));
+}
+
 int main(int argc, char **argv)
 {
     start_tests(240);
+    if (argc == 3 && strcmp(argv[1], "durable") == 0)
+        return continue_durable(argv[2]);
     if (argc == 7 && strcmp(argv[1], "follow") == 0)
         return follow(argv[2], argv[3], argv[4], argv[5], argv[6]);
     if (argc == 3 && strcmp(argv[1], "succeed") == 0)
@@ -407,5 +465,6 @@ int main(int argc, char **argv)
     run_test("a named consumer comes back", a_named_consumer_comes_back);
     run_test("who is too slow is evicted", who_is_too_slow_is_evicted);
     run_test("a stream is handed over", a_stream_is_handed_over);
+    run_test("a durable ring stays durable", a_durable_ring_stays_durable);
     return finish_tests();
 }

@@ -31,7 +31,8 @@ typedef int32_t (*consumer_open)(const char *, const mapring_consumer_options *,
 typedef int32_t (*read_messages)(mapring_consumer *, mapring_message *, uint32_t, int64_t);
 typedef void (*consumer_close)(mapring_consumer *);
 
-static void use(HMODULE library, const char *name)
+/* False, and a failed check, if that went wrong. */
+static bool use(HMODULE library, const char *name)
 {
     LOAD(segment_open, mapring_segment_open);
     LOAD(segment_map, mapring_segment_map);
@@ -39,8 +40,9 @@ static void use(HMODULE library, const char *name)
     mapring_segment_options options = {.struct_size = sizeof options, .size = 1 << 20};
     mapring_segment *segment = NULL;
     void *view = NULL;
-    CHECK_IS(mapring_segment_open_function(name, &options, &segment), 0);
-    CHECK_IS(mapring_segment_map_function(segment, 0, 0, 0, NULL, &view), MAPRING_OK);
+    if (!CHECK_IS(mapring_segment_open_function(name, &options, &segment), 0) ||
+        !CHECK_IS(mapring_segment_map_function(segment, 0, 0, 0, NULL, &view), MAPRING_OK))
+        return false;
     memset(view, 1, 1 << 20);
     mapring_segment_close_function(segment);
 
@@ -48,7 +50,8 @@ static void use(HMODULE library, const char *name)
     LOAD(mutex_lock, mapring_mutex_lock);
     LOAD(mutex_close, mapring_mutex_close);
     mapring_mutex *mutex = NULL;
-    CHECK_IS(mapring_mutex_open_function(name, NULL, &mutex), 0);
+    if (!CHECK_IS(mapring_mutex_open_function(name, NULL, &mutex), 0))
+        return false;
     CHECK_IS(mapring_mutex_lock_function(mutex, 0), MAPRING_OK);
     mapring_mutex_close_function(mutex);
 
@@ -61,14 +64,15 @@ static void use(HMODULE library, const char *name)
     mapring_producer *producer = NULL;
     mapring_consumer *consumer = NULL;
     mapring_message message;
-    CHECK_IS(mapring_producer_open_function(name, NULL, &producer), 0);
-    CHECK_IS(mapring_publish_function(producer, "hello", 6, 0, 0, 0), MAPRING_OK);
-    CHECK_IS(mapring_consumer_open_function(name, NULL, &consumer), MAPRING_OK);
-    CHECK_IS(mapring_read_function(consumer, &message, 1, 0), 1);
-    CHECK(strcmp(message.data, "hello") == 0);
+    if (!CHECK_IS(mapring_producer_open_function(name, NULL, &producer), 0) ||
+        !CHECK_IS(mapring_publish_function(producer, "hello", 6, 0, 0, 0), MAPRING_OK) ||
+        !CHECK_IS(mapring_consumer_open_function(name, NULL, &consumer), MAPRING_OK) ||
+        !CHECK_IS(mapring_read_function(consumer, &message, 1, 0), 1) || !CHECK(strcmp(message.data, "hello") == 0))
+        return false;
     CHECK_IS(mapring_read_function(consumer, &message, 1, 1000000), 0);
     mapring_consumer_close_function(consumer);
     mapring_producer_close_function(producer);
+    return true;
 }
 
 struct footprint {
@@ -102,7 +106,8 @@ static void loading_leaves_nothing_behind(void)
         HMODULE library = LoadLibraryA(library_path);
         if (!CHECK(library != NULL))
             return;
-        use(library, name);
+        if (!use(library, name))
+            return;
         CHECK(FreeLibrary(library));
         if (!CHECK(GetModuleHandleA(strrchr(library_path, '\\') + 1) == NULL))
             return;
