@@ -52,6 +52,11 @@ static bool read_entry(const struct index_entry *entry, struct mark *mark)
     return load64_relaxed(&entry->position) == mark->position;
 }
 
+bool index_read(const struct ring *ring, uint32_t entry, struct mark *mark)
+{
+    return read_entry(&ring->stream->index[entry], mark);
+}
+
 /* A claim at `position` was made under a frontier beyond it. */
 static bool is_intact(const struct ring *ring, uint64_t position, uint64_t frontier)
 {

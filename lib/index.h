@@ -36,6 +36,9 @@ struct start {
     uint64_t value;
 };
 
+/* Reads one entry; its position is NO_POSITION if there is none. False if it was changed meanwhile. */
+bool index_read(const struct ring *ring, uint32_t entry, struct mark *mark);
+
 /*
  * The noted mark to look from for a start: the oldest or the newest that `frontier` leaves intact, or the newest that
  * is not behind the sequence number or time; the oldest if all are. False if there is none: the stream is damaged, or

@@ -8,6 +8,7 @@
 
 #define bell_ring mapring_private_bell_ring
 #define canonical_name mapring_private_canonical_name
+#define checkpoints_are_sound mapring_private_checkpoints_are_sound
 #define claim_room mapring_private_claim_room
 #define consumer_has_news mapring_private_consumer_has_news
 #define consumer_is_fenced mapring_private_consumer_is_fenced
@@ -23,6 +24,7 @@
 #define group_release mapring_private_group_release
 #define index_find mapring_private_index_find
 #define index_note mapring_private_index_note
+#define index_read mapring_private_index_read
 #define is_alone mapring_private_is_alone
 #define is_lapped mapring_private_is_lapped
 #define is_let_go mapring_private_is_let_go

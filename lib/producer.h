@@ -85,6 +85,9 @@ int32_t recover(struct ring *ring);
  */
 uint64_t last_durable_frontier(const struct ring *ring, struct mark *flushed);
 
+/* Whether there is no checkpoint, or one that is whole. */
+bool checkpoints_are_sound(const struct ring *ring);
+
 /* Sees to it that a power cut leaves this frontier, before it is acted on. False if the disk failed. */
 bool secure_frontier(struct mapring_producer *producer, uint64_t frontier);
 

@@ -63,6 +63,14 @@ static bool last_checkpoint(const struct ring *ring, struct snapshot *snapshot)
     return found || found_other;
 }
 
+bool checkpoints_are_sound(const struct ring *ring)
+{
+    struct snapshot snapshot;
+    const struct checkpoint *checkpoints = ring->stream->checkpoints;
+    bool none = load64_relaxed(&checkpoints[0].number) == 0 && load64_relaxed(&checkpoints[1].number) == 0;
+    return none || last_checkpoint(ring, &snapshot);
+}
+
 uint64_t last_durable_frontier(const struct ring *ring, struct mark *flushed)
 {
     struct snapshot snapshot;

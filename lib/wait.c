@@ -40,6 +40,9 @@ enum wait_result wait_once(const struct sleeper *sleeper, uint64_t deadline_ns)
             return WAIT_QUANTUM;
         uint64_t until = covered ? quantum_end : min64(quantum_end, now + UNFENCED_QUANTUM_NS);
         platform_park(sleeper->parking, &bell->doorbell, remembered, min64(until, deadline_ns));
+        /* Before the bit and the heavy fence again, which are for who sleeps on. */
+        if (sleeper->ready(sleeper->context))
+            return WAIT_READY;
     }
 }
 

@@ -62,6 +62,14 @@ static const struct command commands[] = {
     {"stat", command_stat, "stat NAME|FILE [--json]",
      "Describes one ring and its processes. An argument with a path separator is a\n"
      "file; any other is a name, or a file if there is no ring of that name.\n"},
+    {"check", command_check, "check NAME|FILE [--json]",
+     "Walks over everything that a ring retains, in use or not, and says what is\n"
+     "damaged. The exit status is 1 if anything is.\n"},
+    {"gc", command_gc, "gc [--json]",
+     "Removes the names, and the memory behind them, that only dead processes held.\n"},
+    {"forget", command_forget, "forget RING NAME [--json]",
+     "Ends the place of a named consumer, or a group, whose processes are gone: it\n"
+     "holds the producer back no longer.\n"},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

@@ -16,6 +16,9 @@ int command_pub(int argc, char **argv);
 int command_sub(int argc, char **argv);
 int command_ls(int argc, char **argv);
 int command_stat(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_gc(int argc, char **argv);
+int command_forget(int argc, char **argv);
 
 /* Errors (main.c): one line on standard error, whatever the arguments contain. */
 #if defined(__GNUC__)

@@ -95,6 +95,38 @@ MAPRING_API int32_t mapring_stat(const char *name, const char *file, mapring_rin
  */
 MAPRING_API int32_t mapring_groups(const char *name, const char *file, mapring_group_info *groups, uint32_t max);
 
+/* What mapring_check() found. */
+typedef struct mapring_check_report {
+    uint32_t struct_size;      /* set by the caller: sizeof(mapring_check_report) */
+    uint32_t problems;         /* in all */
+    uint32_t bad_records;      /* where a record should be there is none */
+    uint32_t bad_index;        /* entries of the index that point at no record, or at another than they say */
+    uint32_t bad_cursors;      /* consumers, */
+    uint32_t bad_groups;       /* and groups, whose place is none */
+    uint32_t bad_limits;       /* positions that contradict each other */
+    uint32_t bad_checkpoints;  /* of a durable ring: none is whole */
+    uint64_t problem_position; /* of the first, in bytes */
+    uint64_t capacity;
+    uint64_t oldest;   /* sequence number of the oldest message retained, */
+    uint64_t messages; /* and of the next to come */
+    uint64_t bytes;    /* that the records from there on take, */
+    uint64_t padding;  /* with so many that are padding */
+    uint32_t index_entries;
+    uint32_t consumers;
+    uint32_t dead; /* consumers whose processes are gone: no problem */
+    uint32_t producer_alive;
+    uint64_t reserved[4];
+} mapring_check_report;
+
+/*
+ * Walks over all that a ring retains, which is named as for mapring_stat(), and fills `report`. The ring may be in use,
+ * or all its processes dead. What the producer overwrites meanwhile is no problem. Takes as long as reading the first
+ * bytes of every message.
+ *
+ * Returns MAPRING_OK, also when there are problems; else as mapring_stat().
+ */
+MAPRING_API int32_t mapring_check(const char *name, const char *file, mapring_check_report *report);
+
 /*
  * Lists the names in use: writes them one behind the other, each ended by a
  * zero, into `names` of `size` bytes, and the bytes that all of them need into `*needed`. A name that does not fit is

@@ -112,6 +112,27 @@ AT(mapring_group_info, lag_bytes, 88, 8);
 AT(mapring_group_info, lag_messages, 96, 8);
 AT(mapring_group_info, reserved, 104, 16);
 
+static_assert(sizeof(mapring_check_report) == 128, "mapring_check_report");
+AT(mapring_check_report, struct_size, 0, 4);
+AT(mapring_check_report, problems, 4, 4);
+AT(mapring_check_report, bad_records, 8, 4);
+AT(mapring_check_report, bad_index, 12, 4);
+AT(mapring_check_report, bad_cursors, 16, 4);
+AT(mapring_check_report, bad_groups, 20, 4);
+AT(mapring_check_report, bad_limits, 24, 4);
+AT(mapring_check_report, bad_checkpoints, 28, 4);
+AT(mapring_check_report, problem_position, 32, 8);
+AT(mapring_check_report, capacity, 40, 8);
+AT(mapring_check_report, oldest, 48, 8);
+AT(mapring_check_report, messages, 56, 8);
+AT(mapring_check_report, bytes, 64, 8);
+AT(mapring_check_report, padding, 72, 8);
+AT(mapring_check_report, index_entries, 80, 4);
+AT(mapring_check_report, consumers, 84, 4);
+AT(mapring_check_report, dead, 88, 4);
+AT(mapring_check_report, producer_alive, 92, 4);
+AT(mapring_check_report, reserved, 96, 32);
+
 static_assert(sizeof(mapring_segment_options) == 64, "mapring_segment_options");
 AT(mapring_segment_options, struct_size, 0, 4);
 AT(mapring_segment_options, mode, 4, 4);
