@@ -68,6 +68,8 @@ static bool is_behind(struct mark mark, struct start start)
 {
     if (start.at == AT_SEQUENCE)
         return mark.sequence > start.value;
+    if (start.at == AT_POSITION)
+        return mark.position > start.value;
     return start.at == OLDEST || (start.at == AT_TIME && mark.time_ns > start.value);
 }
 

@@ -29,7 +29,7 @@ uint64_t mark_sequence_near(uint64_t word, uint64_t near);
 void index_note(struct ring *ring, struct mark mark);
 
 /* Where somebody would like to start. */
-enum start_at { OLDEST, NEWEST, AT_SEQUENCE, AT_TIME };
+enum start_at { OLDEST, NEWEST, AT_SEQUENCE, AT_TIME, AT_POSITION };
 
 struct start {
     enum start_at at;
@@ -41,8 +41,8 @@ bool index_read(const struct ring *ring, uint32_t entry, struct mark *mark);
 
 /*
  * The noted mark to look from for a start: the oldest or the newest that `frontier` leaves intact, or the newest that
- * is not behind the sequence number or time; the oldest if all are. False if there is none: the stream is damaged, or
- * was overwritten while we looked.
+ * is not behind the sequence number, time or position; the oldest if all are. False if there is none: the stream is
+ * damaged, or was overwritten while we looked.
  */
 bool index_find(const struct ring *ring, uint64_t frontier, struct start start, struct mark *mark);
 

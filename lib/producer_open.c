@@ -69,7 +69,10 @@ static int32_t take_over(struct mapring_producer *producer)
     store64_relaxed(&stream->boot_id[0], boot_id[0]);
     store64_relaxed(&stream->boot_id[1], boot_id[1]);
     producer->durable = last_durable_frontier(ring, &producer->flushed);
-    return MAPRING_OK;
+    /* The first checkpoint: later ones reckon from the one before. */
+    bool durable = (ring->geometry.flags & MAPRING_DURABLE) != 0;
+    return durable && producer->durable == UINT64_MAX && !secure_frontier(producer, acted) ? producer->failure
+                                                                                           : MAPRING_OK;
 }
 
 static void choose_fence(struct mapring_producer *producer)

@@ -82,19 +82,34 @@ uint64_t last_durable_frontier(const struct ring *ring, struct mark *flushed)
 
 /* Flushing. */
 
+/* The first record from `position` on, which some consumer may not have released. */
+static bool first_kept(const struct mapring_producer *producer, const struct snapshot *last, uint64_t position,
+                       struct mark *mark)
+{
+    const struct ring *ring = &producer->ring;
+    /* Nothing is overwritten yet that the last checkpoint keeps, or that the index finds. */
+    bool found = index_find(ring, producer->acted, (struct start){AT_POSITION, position}, mark);
+    if (last != NULL && (!found || mark->position > position || mark->position < last->oldest.position)) {
+        *mark = (struct mark){last->oldest.position, last->oldest.sequence, 0};
+        found = true;
+    }
+    return found && walk_until(ring, mark, UINT64_MAX, position, false) == MAPRING_OK;
+}
+
 /* Writes a checkpoint that says: `end` is where the flushed messages end, and nothing is overwritten beyond what
  * `frontier` allows. */
 static int32_t write_checkpoint(struct mapring_producer *producer, struct mark end, uint64_t frontier)
 {
     struct ring *ring = &producer->ring;
+    struct snapshot last;
+    bool first = !last_checkpoint(ring, &last);
+    uint64_t number = first ? 1 : last.number + 1;
     struct mark oldest;
     /* If all that was flushed has been given up since, the stream is empty where it goes on. */
-    if (!index_find(ring, frontier, (struct start){OLDEST, 0}, &oldest))
+    if (!first_kept(producer, first ? NULL : &last, overwritten_below(frontier, ring->geometry.capacity), &oldest))
         oldest = (struct mark){producer_position(producer), producer->sequence, 0};
     if (end.position < oldest.position)
         end = oldest;
-    struct snapshot last;
-    uint64_t number = last_checkpoint(ring, &last) ? last.number + 1 : 1;
     struct snapshot snapshot = {
         .number = number,
         .end = {end.position, end.sequence},

@@ -85,8 +85,14 @@ static int32_t write_identity(struct ring *ring, const char *name)
     memcpy(identity->name, canonical_name(name), strlen(canonical_name(name)));
     status = platform_lock(ring->segment, PRODUCER_NUMBER);
     /* Pairs with the load of magic in read_identity(): who sees it sees the whole ring. */
-    if (status == 1)
+    if (status == 1) {
         store64_release(&identity->magic, IDENTITY_MAGIC);
+        /* Never written again, so it must be on the disk before anything that a later flush promises. */
+        if ((geometry->flags & MAPRING_DURABLE) != 0) {
+            int32_t flushed = platform_flush(ring->segment, address, sizeof(struct identity));
+            status = flushed < 0 ? flushed : status;
+        }
+    }
     platform_unmap(address, sizeof(struct identity));
     if (status == 0)
         return MAPRING_PRODUCER_EXISTS;
