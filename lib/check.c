@@ -189,7 +189,8 @@ int32_t mapring_check(const char *name, const char *file, mapring_check_report *
     if (status < 0)
         return status;
     struct ring ring;
-    status = ring_open(file == NULL ? name : NULL, file, ROLE_OBSERVER, &ring, NULL);
+    struct platform_target target = ring_target(name, file);
+    status = ring_open(&target, ROLE_OBSERVER, &ring, NULL);
     if (status < 0)
         return status;
     struct claims claims = {0};

@@ -14,20 +14,23 @@
 /* How often a lossy consumer may be overtaken while it looks for its start. */
 #define ROUNDS 1000
 
-static int32_t open_ring(const char *name, const char *file, enum ring_role role, int64_t timeout_ns, struct ring *ring)
+static int32_t open_ring(const char *name, const mapring_consumer_options *options, struct ring *ring)
 {
-    int32_t status = ring_open(file == NULL ? name : NULL, file, role, ring, NULL);
-    if (timeout_ns == 0 || status != MAPRING_NOT_FOUND)
+    enum ring_role role = options->kind == MAPRING_OBSERVER ? ROLE_OBSERVER : ROLE_CONSUMER;
+    struct platform_target target = ring_target(name, options->file);
+    target.flags = options->flags;
+    int32_t status = ring_open(&target, role, ring, NULL);
+    if (options->timeout_ns == 0 || status != MAPRING_NOT_FOUND)
         return status;
-    uint64_t deadline = deadline_after(timeout_ns);
+    uint64_t deadline = deadline_after(options->timeout_ns);
     while (status == MAPRING_NOT_FOUND) {
         if (platform_clock_ns() >= deadline)
             return MAPRING_TIMEOUT;
-        if (file == NULL)
+        if (target.file == NULL)
             platform_segment_await(name, deadline);
         else
             platform_sleep(10000000);
-        status = ring_open(file == NULL ? name : NULL, file, role, ring, NULL);
+        status = ring_open(&target, role, ring, NULL);
     }
     return status;
 }
@@ -213,8 +216,7 @@ static void prepare(struct mapring_consumer *consumer, const mapring_consumer_op
 static int32_t open_consumer(const char *name, const mapring_consumer_options *options,
                              struct mapring_consumer *consumer)
 {
-    enum ring_role role = options->kind == MAPRING_OBSERVER ? ROLE_OBSERVER : ROLE_CONSUMER;
-    int32_t status = open_ring(name, options->file, role, options->timeout_ns, &consumer->ring);
+    int32_t status = open_ring(name, options, &consumer->ring);
     if (status < 0)
         return status;
     prepare(consumer, options);
@@ -254,8 +256,9 @@ static int32_t check_own_name(const char *name)
 
 static int32_t check_options(const struct mapring_consumer_options *options)
 {
-    if (options->struct_size != sizeof *options || options->start > MAPRING_FROM_TIME || options->reserved0 != 0 ||
-        options->kind > MAPRING_OBSERVER || !all_zero(options->reserved, sizeof options->reserved))
+    if (options->struct_size != sizeof *options || options->start > MAPRING_FROM_TIME ||
+        (options->flags & ~(uint32_t)MAPRING_OTHER_OWNERS) != 0 || options->kind > MAPRING_OBSERVER ||
+        !all_zero(options->reserved, sizeof options->reserved))
         return MAPRING_INVALID_OPTIONS;
     bool reliable = options->kind == 0 || options->kind == MAPRING_RELIABLE;
     if ((options->own_name != NULL && !reliable) || (options->file != NULL && options->kind != MAPRING_OBSERVER) ||
@@ -349,7 +352,8 @@ int32_t mapring_forget(const char *name, const char *own_name)
     if (status < 0)
         return status;
     struct ring ring;
-    status = ring_open(name, NULL, ROLE_CONSUMER, &ring, NULL);
+    struct platform_target target = ring_target(name, NULL);
+    status = ring_open(&target, ROLE_CONSUMER, &ring, NULL);
     if (status < 0)
         return status;
     status = registry_lock(&ring);

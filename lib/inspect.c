@@ -100,8 +100,9 @@ static int32_t look_at(const char *name, const char *file, struct ring *ring, st
                        struct mark *oldest, struct mark *newest)
 {
     int32_t status = file == NULL ? validate_name(name) : MAPRING_OK;
+    struct platform_target target = ring_target(name, file);
     if (status == MAPRING_OK)
-        status = ring_open(file == NULL ? name : NULL, file, ROLE_OBSERVER, ring, identity);
+        status = ring_open(&target, ROLE_OBSERVER, ring, identity);
     if (status < 0)
         return status;
     status = survey(ring, oldest, newest);

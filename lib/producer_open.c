@@ -117,7 +117,8 @@ static int32_t start(struct mapring_producer *producer)
 static int32_t check_file(const struct ring *ring, const char *file)
 {
     struct ring other;
-    int32_t status = ring_open(NULL, file, ROLE_OBSERVER, &other, NULL);
+    struct platform_target target = ring_target(NULL, file);
+    int32_t status = ring_open(&target, ROLE_OBSERVER, &other, NULL);
     if (status < 0)
         return status <= MAPRING_PERMISSION ? status : MAPRING_WRONG_GEOMETRY;
     bool same = memcmp(ring->geometry.ring_id, other.geometry.ring_id, sizeof ring->geometry.ring_id) == 0;
@@ -141,10 +142,21 @@ static int32_t succeed(struct ring *ring, int64_t timeout_ns)
     }
 }
 
+static struct platform_target target_of(const char *name, const char *file,
+                                        const struct mapring_producer_options *options)
+{
+    return (struct platform_target){.name = name,
+                                    .file = file,
+                                    .kind = MAPRING_KIND_RING,
+                                    .flags = options->flags & MAPRING_OTHER_OWNERS,
+                                    .permissions = options->permissions};
+}
+
 static int32_t open_existing(const char *name, const char *file, const struct mapring_producer_options *options,
                              struct ring *ring)
 {
-    int32_t status = ring_open(name, file, ROLE_PRODUCER, ring, NULL);
+    struct platform_target target = target_of(name, file, options);
+    int32_t status = ring_open(&target, ROLE_PRODUCER, ring, NULL);
     if (status < 0)
         return status;
     const struct geometry *geometry = &ring->geometry;
@@ -171,10 +183,11 @@ static int32_t create_new(const char *name, const struct mapring_producer_option
     struct geometry geometry = geometry_of(capacity, slot_count);
     geometry.first_position = options->first_position;
     geometry.slow_policy = options->slow_policy;
-    geometry.flags = options->flags;
+    geometry.flags = options->flags & MAPRING_DURABLE;
     geometry.slow_ns = (uint64_t)options->slow_ns;
     geometry.hold_ns = options->hold_ns != 0 ? (uint64_t)options->hold_ns : HOLD_DEFAULT_NS;
-    int32_t status = ring_create(name, options->file, &geometry, ring);
+    struct platform_target target = target_of(name, options->file, options);
+    int32_t status = ring_create(&target, &geometry, ring);
     if (status == MAPRING_OK)
         producer_announce(ring);
     return status;
@@ -252,8 +265,9 @@ static int32_t open_among_others(const char *name, const struct mapring_producer
 
 static int32_t check_options(const struct mapring_producer_options *options)
 {
-    if (options->struct_size != sizeof *options || options->mode > MAPRING_OPEN_EXISTING || options->reserved0 != 0 ||
-        options->slow_policy > MAPRING_SLOW_EVICT || (options->flags & ~(uint32_t)MAPRING_DURABLE) != 0 ||
+    if (options->struct_size != sizeof *options || options->mode > MAPRING_OPEN_EXISTING ||
+        (options->permissions & ~(uint32_t)0666) != 0 || options->slow_policy > MAPRING_SLOW_EVICT ||
+        (options->flags & ~(uint32_t)(MAPRING_DURABLE | MAPRING_OTHER_OWNERS)) != 0 ||
         ((options->flags & MAPRING_DURABLE) != 0 && options->file == NULL) ||
         !all_zero(options->reserved, sizeof options->reserved))
         return MAPRING_INVALID_OPTIONS;

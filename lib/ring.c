@@ -99,12 +99,12 @@ static int32_t write_identity(struct ring *ring, const char *name)
     return status < 0 ? status : MAPRING_OK;
 }
 
-int32_t ring_create(const char *name, const char *file, const struct geometry *wanted, struct ring *ring)
+int32_t ring_create(const struct platform_target *target, const struct geometry *wanted, struct ring *ring)
 {
     memset(ring, 0, sizeof *ring);
     struct geometry *geometry = &ring->geometry;
     *geometry = *wanted;
-    geometry->backing = file == NULL ? BACKING_MEMORY : BACKING_FILE;
+    geometry->backing = target->file == NULL ? BACKING_MEMORY : BACKING_FILE;
     int32_t status = platform_random(geometry->ring_id);
     if (status < 0)
         return status;
@@ -114,13 +114,12 @@ int32_t ring_create(const char *name, const char *file, const struct geometry *w
         {geometry->stream_offset, geometry->stream_size},
         {geometry->readers_offset, geometry->readers_size},
     };
-    struct platform_target target = {.name = name, .file = file, .kind = MAPRING_KIND_RING};
-    status = platform_segment_create(&target, geometry->segment_size, extents, 3, &ring->segment);
+    status = platform_segment_create(target, geometry->segment_size, extents, 3, &ring->segment);
     if (status == MAPRING_OK)
         status = map_regions(ring, ROLE_PRODUCER);
     if (status == MAPRING_OK) {
         write_stream(ring);
-        status = write_identity(ring, name);
+        status = write_identity(ring, target->name);
     }
     if (status < 0)
         ring_close(ring);
@@ -164,18 +163,18 @@ static int32_t read_identity(struct platform_segment *segment, const char *name,
     return MAPRING_OK;
 }
 
-int32_t ring_open(const char *name, const char *file, enum ring_role role, struct ring *ring, struct identity *identity)
+int32_t ring_open(const struct platform_target *target, enum ring_role role, struct ring *ring,
+                  struct identity *identity)
 {
     memset(ring, 0, sizeof *ring);
     enum platform_access access = role == ROLE_OBSERVER ? PLATFORM_OBSERVE : PLATFORM_ATTACH;
-    struct platform_target target = {.name = name, .file = file, .kind = MAPRING_KIND_RING};
     struct identity copy;
-    int32_t status = platform_segment_open(&target, access, &ring->segment);
+    int32_t status = platform_segment_open(target, access, &ring->segment);
     if (status == MAPRING_OK)
-        status = read_identity(ring->segment, file == NULL ? name : NULL, &copy);
+        status = read_identity(ring->segment, target->file == NULL ? target->name : NULL, &copy);
     if (status == MAPRING_OK)
         status = validate_identity(&copy, platform_segment_size(ring->segment), &ring->geometry);
-    if (status == MAPRING_OK && name != NULL && strcmp(canonical_name(name), copy.name) != 0)
+    if (status == MAPRING_OK && target->name != NULL && strcmp(canonical_name(target->name), copy.name) != 0)
         status = MAPRING_WRONG_NAME;
     if (status == MAPRING_OK)
         status = map_regions(ring, role);

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <mapring/names.h>
+
 #include "layout.h"
 #include "platform.h"
 
@@ -32,13 +34,19 @@ struct ring {
 
 /* Creates a ring of this geometry, which lacks its backing and ring_id, with the producer's lock taken; nobody else
  * sees it before ring_publish(). */
-int32_t ring_create(const char *name, const char *file, const struct geometry *wanted, struct ring *ring);
+int32_t ring_create(const struct platform_target *target, const struct geometry *wanted, struct ring *ring);
 int32_t ring_publish(struct ring *ring);
 
 /* Opens a ring by name, or by `file` if that is not NULL; see platform_segment_open(). `name` may be NULL for an
  * observer of a file. If `identity` is not NULL it gets a private copy. */
-int32_t ring_open(const char *name, const char *file, enum ring_role role, struct ring *ring,
+int32_t ring_open(const struct platform_target *target, enum ring_role role, struct ring *ring,
                   struct identity *identity);
+
+/* What is opened: the ring in the file, if there is one, and else of the name. */
+static inline struct platform_target ring_target(const char *name, const char *file)
+{
+    return (struct platform_target){.name = file == NULL ? name : NULL, .file = file, .kind = MAPRING_KIND_RING};
+}
 
 /* Unmaps and releases; nothing for a ring that is all zeros. In a child of fork() it frees the child's copies only. */
 void ring_close(struct ring *ring);

@@ -30,6 +30,7 @@
 
 #include "export.h"
 #include "message.h"
+#include "names.h"
 #include "status.h"
 
 MAPRING_BEGIN
@@ -57,7 +58,7 @@ typedef struct mapring_consumer_options {
     uint32_t struct_size; /* sizeof(mapring_consumer_options) */
     uint32_t kind;        /* MAPRING_RELIABLE, ...; 0: MAPRING_RELIABLE */
     uint32_t start;       /* MAPRING_FROM_OLDEST, ...; not used by who continues under a name or in a group */
-    uint32_t reserved0;   /* 0 */
+    uint32_t flags;       /* MAPRING_OTHER_OWNERS (names.h): also a ring that another user made */
     uint64_t start_value; /* for MAPRING_FROM_SEQUENCE and MAPRING_FROM_TIME, else 0 */
     int64_t timeout_ns;   /* how long to wait for the ring to appear; 0: not at all */
     uint32_t tag_mask;    /* only messages with (tag & tag_mask) == tag_value are delivered, */

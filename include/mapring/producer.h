@@ -50,8 +50,8 @@ typedef struct mapring_producer_options {
     int64_t hold_ns;         /* how long a dead named consumer, or a group without members, may leave the producer
                                 without room; 0: one minute; of an existing ring: as created */
     int64_t timeout_ns;      /* how long to wait for a living producer of the ring to leave; 0: not at all */
-    uint32_t flags;          /* MAPRING_DURABLE; of an existing ring: as created */
-    uint32_t reserved0;      /* 0 */
+    uint32_t flags;          /* MAPRING_DURABLE, of an existing ring: as created; MAPRING_OTHER_OWNERS (names.h) */
+    uint32_t permissions;    /* who may open it, as in segment.h; 0: the owner alone */
     uint64_t reserved[4];    /* 0 */
 } mapring_producer_options;
 

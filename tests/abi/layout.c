@@ -31,14 +31,14 @@ AT(mapring_producer_options, slow_ns, 40, 8);
 AT(mapring_producer_options, hold_ns, 48, 8);
 AT(mapring_producer_options, timeout_ns, 56, 8);
 AT(mapring_producer_options, flags, 64, 4);
-AT(mapring_producer_options, reserved0, 68, 4);
+AT(mapring_producer_options, permissions, 68, 4);
 AT(mapring_producer_options, reserved, 72, 32);
 
 static_assert(sizeof(mapring_consumer_options) == 96, "mapring_consumer_options");
 AT(mapring_consumer_options, struct_size, 0, 4);
 AT(mapring_consumer_options, kind, 4, 4);
 AT(mapring_consumer_options, start, 8, 4);
-AT(mapring_consumer_options, reserved0, 12, 4);
+AT(mapring_consumer_options, flags, 12, 4);
 AT(mapring_consumer_options, start_value, 16, 8);
 AT(mapring_consumer_options, timeout_ns, 24, 8);
 AT(mapring_consumer_options, tag_mask, 32, 4);

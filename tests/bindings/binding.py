@@ -26,13 +26,13 @@ class ProducerOptions(c.Structure):
     _fields_ = [("struct_size", c.c_uint32), ("mode", c.c_uint32), ("capacity", c.c_uint64),
                 ("max_consumers", c.c_uint32), ("slow_policy", c.c_uint32), ("file", c.c_char_p),
                 ("first_position", c.c_uint64), ("slow_ns", c.c_int64), ("hold_ns", c.c_int64),
-                ("timeout_ns", c.c_int64), ("flags", c.c_uint32), ("reserved0", c.c_uint32),
+                ("timeout_ns", c.c_int64), ("flags", c.c_uint32), ("permissions", c.c_uint32),
                 ("reserved", c.c_uint64 * 4)]
 
 
 class ConsumerOptions(c.Structure):
     _fields_ = [("struct_size", c.c_uint32), ("kind", c.c_uint32), ("start", c.c_uint32),
-                ("reserved0", c.c_uint32), ("start_value", c.c_uint64), ("timeout_ns", c.c_int64),
+                ("flags", c.c_uint32), ("start_value", c.c_uint64), ("timeout_ns", c.c_int64),
                 ("tag_mask", c.c_uint32), ("tag_value", c.c_uint32), ("own_name", c.c_char_p),
                 ("group", c.c_char_p), ("file", c.c_char_p), ("reserved", c.c_uint64 * 4)]
 

@@ -39,7 +39,7 @@ struct ProducerOptions {
     hold_ns: i64,
     timeout_ns: i64,
     flags: u32,
-    reserved0: u32,
+    permissions: u32,
     reserved: [u64; 4],
 }
 
@@ -48,7 +48,7 @@ struct ConsumerOptions {
     struct_size: u32,
     kind: u32,
     start: u32,
-    reserved0: u32,
+    flags: u32,
     start_value: u64,
     timeout_ns: i64,
     tag_mask: u32,

@@ -169,6 +169,57 @@ static void left_by_another(void)
     CHECK(count_global_names() == 0, "it stays");
 }
 
+/* A ring for all: others read and follow it as far as its permissions go. */
+
+static int32_t join_ring(uint32_t kind, uint32_t flags, uint64_t *sequence)
+{
+    mapring_consumer_options options = {.struct_size = sizeof options, .kind = kind, .flags = flags};
+    mapring_consumer *consumer;
+    int32_t status = mapring_consumer_open(GLOBAL, &options, &consumer);
+    if (status < 0)
+        return status;
+    mapring_message message;
+    status = mapring_read(consumer, &message, 1, 0);
+    *sequence = message.sequence;
+    mapring_consumer_close(consumer);
+    return status;
+}
+
+static void observes_only(void)
+{
+    uint64_t sequence = 1;
+    CHECK_STATUS(join_ring(MAPRING_RELIABLE, MAPRING_OTHER_OWNERS, &sequence), MAPRING_PERMISSION);
+    CHECK_STATUS(join_ring(MAPRING_OBSERVER, 0, &sequence), MAPRING_UNTRUSTED);
+    CHECK_STATUS(join_ring(MAPRING_OBSERVER, MAPRING_OTHER_OWNERS, &sequence), 1);
+    CHECK(sequence == 0, "another message");
+}
+
+static void consumes(void)
+{
+    uint64_t sequence = 1;
+    CHECK_STATUS(join_ring(MAPRING_RELIABLE, 0, &sequence), MAPRING_UNTRUSTED);
+    CHECK_STATUS(join_ring(MAPRING_RELIABLE, MAPRING_OTHER_OWNERS, &sequence), 1);
+    CHECK(sequence == 0, "another message");
+}
+
+static void a_ring_for(uint32_t permissions, void (*run)(void))
+{
+    mapring_producer_options options = {.struct_size = sizeof options, .permissions = permissions};
+    mapring_producer *producer;
+    CHECK_STATUS(mapring_producer_open(GLOBAL, &options, &producer), 0);
+    CHECK_STATUS(mapring_publish(producer, "one", 3, 0, 0, 0), MAPRING_OK);
+    visit(ALICE, run);
+    mapring_producer_close(producer);
+    CHECK(count_global_names() == 0, "it stays");
+}
+
+static void rings_of_others(void)
+{
+    make_global_folder();
+    a_ring_for(0644, observes_only);
+    a_ring_for(0666, consumes);
+}
+
 /* Local names are each user's own. */
 
 static void has_names_of_its_own(void)
@@ -324,6 +375,8 @@ int main(int argc, char **argv)
         {"others_may_read", others_may_read},
         {"others_may_write", others_may_write},
         {"left_by_another", left_by_another},
+        {"rings_of_others", rings_of_others},
+        {"rings_of_others", rings_of_others},
         {"local_names", local_names},
         {"global_folders", global_folders},
         {"planted", planted},

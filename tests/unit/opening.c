@@ -44,7 +44,7 @@ Test(opening, producer_options_are_checked)
     options.mode = MAPRING_OPEN_EXISTING + 1;
     refuse_producer(name, &options, MAPRING_INVALID_OPTIONS);
     options = producer_options();
-    options.reserved0 = 1;
+    options.permissions = 01000;
     refuse_producer(name, &options, MAPRING_INVALID_OPTIONS);
     for (int i = 0; i < 4; i++) {
         options = producer_options();
