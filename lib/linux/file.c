@@ -66,6 +66,11 @@ int32_t linux_data_link(struct platform_segment *segment, const char *path)
     if (status < 0)
         return status;
     status = linux_file_link(segment->data_fd, parent_fd, segment->temporary_name, parent_fd, own_name);
+    /* So that what is flushed later is found after a power cut. Where a folder cannot be flushed it is as good as
+     * before.
+     */
+    if (status == MAPRING_OK)
+        fsync(parent_fd);
     close(parent_fd);
     if (status == MAPRING_OK) {
         free(segment->temporary_name);
