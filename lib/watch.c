@@ -93,7 +93,7 @@ int32_t give_up_torn(struct mapring_consumer *consumer)
 {
     consumer->torn_messages += consumer->unreleased;
     consumer->unreleased = 0;
-    consumer->released = (struct mark){consumer->position, consumer->sequence};
+    consumer->released = (struct mark){consumer->position, consumer->sequence, 0};
     return consumer->kind == MAPRING_RELIABLE ? let_go(consumer) : MAPRING_LAPPED;
 }
 
@@ -109,7 +109,7 @@ int32_t mapring_rejoin(mapring_consumer *consumer)
     consumer->evicted = false;
     consumer->notice = MAPRING_OK;
     consumer->kind = MAPRING_RELIABLE;
-    struct mark mark = {consumer->position, consumer->sequence};
+    struct mark mark = {consumer->position, consumer->sequence, 0};
 
     /* Nobody else changes the state of one that was let go. From here on the cursor counts. */
     uint64_t flags = (consumer->fences ? SLOT_FENCES : 0) | (consumer->named ? SLOT_NAMED : 0);
