@@ -242,6 +242,23 @@ static void print_row(const struct description *description, int width)
            format_producer(producer, info), description->count, lag);
 }
 
+/* What else a name can belong to; NULL for a ring, or what this version does not know. */
+static const char *object_name(int32_t kind)
+{
+    switch (kind) {
+    case MAPRING_KIND_SEGMENT:
+        return "(a segment)";
+    case MAPRING_KIND_EVENT:
+        return "(an event)";
+    case MAPRING_KIND_SEMAPHORE:
+        return "(a semaphore)";
+    case MAPRING_KIND_MUTEX:
+        return "(a mutex)";
+    default:
+        return NULL;
+    }
+}
+
 static int compare_names(const void *left, const void *right)
 {
     return strcmp(*(const char *const *)left, *(const char *const *)right);
@@ -301,6 +318,8 @@ static void print_all(char *const *names, int32_t count, bool json, struct descr
             print_json_error(names[i], description->count);
         else if (described)
             print_row(description, width);
+        else if (description->count == MAPRING_WRONG_KIND && object_name(mapring_kind(names[i])) != NULL)
+            printf("%-*s %s\n", width, names[i], object_name(mapring_kind(names[i])));
         else
             printf("%-*s %s\n", width, names[i], mapring_status_text(description->count));
     }

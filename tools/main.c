@@ -58,7 +58,9 @@ static const struct command commands[] = {
      "      --timeout DURATION   longest wait for the ring or for a message\n"
      "  -v, --verbose            say at the end how much was received, how fast\n"
      "  -q, --quiet              no progress on a terminal\n"},
-    {"ls", command_ls, "ls [--json]", "Lists the rings that this user's processes have in memory.\n"},
+    {"ls", command_ls, "ls [--json]",
+     "Lists the rings that this user's processes have, and what else has a name: segments,\n"
+     "events, semaphores and mutexes; the machine's begin with Global\\.\n"},
     {"stat", command_stat, "stat NAME|FILE [--json]",
      "Describes one ring and its processes. An argument with a path separator is a\n"
      "file; any other is a name, or a file if there is no ring of that name.\n"},
