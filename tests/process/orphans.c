@@ -337,6 +337,36 @@ static void a_producer_leaves_a_child(void)
     reader_close(&reader);
 }
 
+/* Who is killed while it waits for a successor is not waited for. */
+static void hand_over(void *argument)
+{
+    mapring_producer *producer = open_producer(0, 0);
+    gate_open(*(struct gate *)argument);
+    mapring_handover(producer, MAPRING_FOREVER);
+}
+
+static void a_producer_dies_while_it_hands_over(void)
+{
+    struct gate gate = gate_new();
+    mapring_producer *first = open_producer(CAPACITY, 4);
+    struct reader reader = reader_open(MAPRING_FROM_OLDEST, MAX, 3);
+    mapring_producer_close(first);
+    pid_t pid = spawn(hand_over, &gate);
+    gate_pass(gate);
+    CHECK_STATUS(reader_step(&reader, 400 * MS), 0);
+    kill_child(pid);
+    int64_t since = now_ns();
+    CHECK_STATUS(reader_step(&reader, 5 * SECOND), MAPRING_NO_PRODUCER);
+    CHECK(now_ns() - since < SECOND, "it took %" PRId64 " ms", (now_ns() - since) / MS);
+    mapring_producer *last = open_producer(0, 0);
+    reader.sequence = 0;
+    publish_message(last, 0, MAX);
+    CHECK_STATUS(reader_step(&reader, SECOND), 1);
+    CHECK(stat_ring().epoch == 3, "epoch %" PRIu64, stat_ring().epoch);
+    mapring_producer_close(last);
+    reader_close(&reader);
+}
+
 /* Name spaces. */
 
 static void write_text(const char *path, const char *text)
@@ -473,6 +503,7 @@ int main(int argc, char **argv)
         {"a_named_consumer_leaves_a_child", a_named_consumer_leaves_a_child},
         {"a_member_leaves_a_child", a_member_leaves_a_child},
         {"a_producer_leaves_a_child", a_producer_leaves_a_child},
+        {"a_producer_dies_while_it_hands_over", a_producer_dies_while_it_hands_over},
         {"a_consumer_in_another_name_space", a_consumer_in_another_name_space},
         {"stopped_ones_are_waited_for", stopped_ones_are_waited_for},
         {"a_process_goes_on_without_its_first_thread", a_process_goes_on_without_its_first_thread},

@@ -20,6 +20,7 @@
 #define CAPACITY 8192u
 #define MAX 512u
 #define SECTOR 512u
+#define SLACK (CAPACITY / 64 + 2 * (MAX + 8)) /* a stride and what begins or ends in it */
 #define STREAM_OFFSET 65536u
 #define BOOT_ID_OFFSET (STREAM_OFFSET + 208u) /* lib/layout.h */
 #define BOOT_ID_SIZE 16u
@@ -134,6 +135,7 @@ struct state {
     mapring_consumer *member;
     uint64_t sequence;
     uint64_t flushed;       /* messages */
+    uint64_t position;      /* behind the newest that was published */
     struct place places[2]; /* of the named consumer and the group: the next message */
 };
 
@@ -201,6 +203,9 @@ static void check_image(const struct state *state, const char *path, uint64_t se
               (start.sequence == info.messages && info.messages <= state->sequence && expected <= least),
           "seed %" PRIu64 ": %" PRIu64 " messages of %" PRIu64 " flushed, from %" PRIu64, seed, info.messages, expected,
           start.sequence);
+    /* At least as far back as three quarters of the capacity before the newest that was published. */
+    CHECK(start.sequence == 0 || start.position + CAPACITY * 3 / 4 <= state->position + SLACK,
+          "seed %" PRIu64 ": only from %" PRIu64 " on, of %" PRIu64, seed, start.position, state->position);
     mapring_message message;
     for (uint64_t sequence = start.sequence; sequence < info.messages; sequence++) {
         status = mapring_read(reader, &message, 1, 0);
@@ -299,6 +304,7 @@ static void cut(uint64_t seed, uint64_t images)
             copy_now();
     }
     copy_now();
+    state.position = stat_ring().position;
     mapring_consumer_close(state.named);
     mapring_consumer_close(state.member);
     mapring_producer_close(state.producer);

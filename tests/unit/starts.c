@@ -1,6 +1,7 @@
 /*
  * Where consumers start, and which messages they ask for.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -264,4 +265,39 @@ Test(filters, bad_ones)
     stream_refuses(&stream, CONSUMER(.reserved = {0, 0, 0, 1}), MAPRING_INVALID_OPTIONS);
     stream_refuses(&stream, CONSUMER(.timeout_ns = -1), MAPRING_INVALID_ARGUMENT);
     stream_close(&stream);
+}
+
+/* A call ends when its time is over, however busy the producer is with what nobody wants. */
+static void *publish_unwanted(void *argument)
+{
+    const struct stream *stream = argument;
+    int64_t end = now_ns() + 300 * MS;
+    while (now_ns() < end)
+        mapring_publish(stream->producer, "12345678", 8, 0, 0, 10 * MS);
+    return NULL;
+}
+
+Test(filters, return_in_time_while_much_is_published)
+{
+    for (size_t k = 0; k < KIND_COUNT; k++) {
+        struct stream stream = stream_open(PRODUCER(.capacity = 1 << 20));
+        mapring_consumer *consumer = filter(&stream, kinds[k], 1, 1);
+        pthread_t thread;
+        cr_assert_eq(pthread_create(&thread, NULL, publish_unwanted, &stream), 0);
+        int64_t end = now_ns() + 250 * MS;
+        uint64_t calls = 0;
+        for (; now_ns() < end; calls++) {
+            mapring_message message;
+            int64_t timeout = calls % 2 == 0 ? 0 : MS, start = now_ns();
+            int32_t status = mapring_read(consumer, &message, 1, timeout);
+            cr_assert(status == 0 || (status == MAPRING_LAPPED && kinds[k] != MAPRING_RELIABLE), "%s",
+                      mapring_status_name(status));
+            cr_assert_lt(now_ns() - start, 100 * MS, "a call of kind %u took %ld us", kinds[k],
+                         (long)(now_ns() - start) / 1000);
+        }
+        cr_assert_gt(calls, 5);
+        pthread_join(thread, NULL);
+        mapring_consumer_close(consumer);
+        stream_close(&stream);
+    }
 }
