@@ -96,6 +96,14 @@ int fsync(int fd)
     return 0;
 }
 
+/* The disk took them while they were written to. Where the readers write, order counts: there this is not so. */
+static void mix_words(uint8_t *bytes, const uint8_t *later, size_t size, uint64_t *random)
+{
+    for (size_t i = 0; i < size; i += 8)
+        if (random_next(random) % 2 == 0)
+            memcpy(bytes + i, later + i, 8);
+}
+
 /* A file as it may be after the cut; by sectors, or by pages. Of a machine that was started since. */
 static void write_image(const char *path, uint64_t *random)
 {
@@ -113,6 +121,9 @@ static void write_image(const char *path, uint64_t *random)
         if (mode == 2)
             place = place % 2 == 0 ? 0 : span - 1;
         memcpy(image + start, disk.copies[first + place] + start, grain);
+        bool in_stream = start >= STREAM_OFFSET && start < STREAM_OFFSET + 4096 + CAPACITY;
+        if (in_stream && place + 1 < span && random_next(random) % 4 == 0)
+            mix_words(image + start, disk.copies[first + place + 1] + start, grain, random);
     }
     for (uint32_t i = 0; i < BOOT_ID_SIZE; i++)
         image[BOOT_ID_OFFSET + i] ^= 0x5a;
