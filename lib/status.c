@@ -89,7 +89,7 @@ static const struct status_words statuses[] = {
     STATUS(MAPRING_NO_MEMORY, "There is not enough memory; use a smaller capacity."),
     STATUS(MAPRING_NO_DESCRIPTORS, "The process or the system has no file descriptors or handles left; close some."),
     STATUS(MAPRING_UNSUPPORTED, "This system does not offer what is needed: on Linux a writable /dev/shm, or a folder "
-                                "named by MAPRING_DIR."),
+                                "named by MAPRING_DIR, MAPRING_GLOBAL_DIR for global names."),
     STATUS(MAPRING_SYSTEM_ERROR, "The system refused for a reason of its own; its log may tell."),
 };
 

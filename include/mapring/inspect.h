@@ -129,7 +129,7 @@ MAPRING_API int32_t mapring_check(const char *name, const char *file, mapring_ch
 
 /*
  * Lists the names in use, of rings and of everything else that has one (mapring_kind()), this user's own and those of
- * the machine, which begin with "Global\\": writes them one behind the other, each ended by a
+ * the machine, which begin with "Global\": writes them one behind the other, each ended by a
  * zero, into `names` of `size` bytes, and the bytes that all of them need into `*needed`. A name that does not fit is
  * left out: when `*needed` is larger than `size`, call again with more. Names that mapring_stat() cannot read are
  * listed too. `names` may be NULL when `size` is 0.

@@ -203,7 +203,8 @@ MAPRING_API int32_t mapring_handover(mapring_producer *producer, int64_t timeout
  * the file as others see it.
  *
  * Returns MAPRING_OK; MAPRING_UNSUPPORTED (the ring was not created with MAPRING_DURABLE); MAPRING_HANDED_OVER;
- * MAPRING_NO_SPACE, MAPRING_SYSTEM_ERROR (the disk failed: the flush before is still good). Waits for the disk.
+ * MAPRING_PERMISSION (Windows: no handle to the file was to be had); MAPRING_NO_SPACE, MAPRING_SYSTEM_ERROR (the disk
+ * failed: the flush before is still good). Waits for the disk.
  */
 MAPRING_API int32_t mapring_flush(mapring_producer *producer);
 
