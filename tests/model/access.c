@@ -36,15 +36,22 @@ static struct local locals[MODEL_THREADS_MAX];
 static enum model_mutation mutation;
 static const struct model_site *mutated;
 
+bool model_same_site(const struct model_site *one, const struct model_site *other)
+{
+    return one == other || (one->line == other->line && one->access == other->access &&
+                            strcmp(one->text, other->text) == 0 && strcmp(one->file, other->file) == 0);
+}
+
 void model_mutate(enum model_mutation what, const struct model_site *site)
 {
     mutation = what;
     mutated = site;
 }
 
+/* A function in line has its sites once in each file that it is used in, or more often. */
 static bool is_mutated(const struct model_site *site, enum model_mutation what)
 {
-    return mutation == what && mutated == site;
+    return mutation == what && mutated != NULL && site != NULL && model_same_site(mutated, site);
 }
 
 bool memory_is_mutated(enum model_mutation what)
@@ -171,14 +178,19 @@ static bool releases(enum model_order order)
 
 /* A store commutes with all that others do, until somebody reads it; so it needs no turn of its own, unless a fence may
  * be caused in its thread at any point. */
-static void await_local_turn(void)
+static void await_turn_if_all_do(void)
 {
-    leave_waiting();
     if (run.all_take_turns) {
         struct operation operation = operation_on(NULL);
         turn_await(&operation);
         turn_taken();
     }
+}
+
+static void await_local_turn(void)
+{
+    leave_waiting();
+    await_turn_if_all_do();
 }
 
 static bool late_value_is_there(void *context)
@@ -414,7 +426,14 @@ void model_fence(enum model_order order, const struct model_site *site)
 {
     if (run.alone || is_mutated(site, MUTATE_RELAX))
         return;
-    await_local_turn();
+    if (order == MODEL_ACQUIRE) {
+        /* A loop that waits has it too; what it reads again it has acquired in the pass before. */
+        if (locals[run.self].paused_window == locals[run.self].window)
+            return;
+        await_turn_if_all_do();
+    } else {
+        await_local_turn();
+    }
     struct thread *self = self_thread();
     if (order == MODEL_ACQUIRE || order == MODEL_ACQUIRE_RELEASE)
         view_join(&self->current, &self->acquired);

@@ -36,8 +36,8 @@ static inline void view_join(struct view *into, const struct view *other)
 
 /*
  * Things that threads use in turn, so that the order of use matters: full
- * fences, locks, queues of sleepers, and a thread itself, for fences that others
- * cause in it.
+ * fences, locks, queues of sleepers, a thread itself, for fences that others
+ * cause in it, and whether it lives.
  */
 enum object {
     OBJECT_NONE,
@@ -45,7 +45,8 @@ enum object {
     OBJECT_THREAD,
     OBJECT_LOCK = OBJECT_THREAD + MODEL_THREADS_MAX,
     OBJECT_QUEUE = OBJECT_LOCK + 16,
-    OBJECT_COUNT = OBJECT_QUEUE + 4
+    OBJECT_LIFE = OBJECT_QUEUE + 4,
+    OBJECT_COUNT = OBJECT_LIFE + MODEL_THREADS_MAX
 };
 
 enum thread_state { THREAD_READY, THREAD_PARKED, THREAD_FINISHED };

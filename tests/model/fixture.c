@@ -20,20 +20,21 @@ void must(int32_t status, const char *what)
         model_fail("%s: %s", what, mapring_status_name(status));
 }
 
-void create_ring(uint32_t thread, uint64_t first_position, uint32_t slot_count)
+void create_ring_as(uint32_t thread, mapring_producer_options options)
 {
     memset(producers, 0, sizeof producers);
     memset(consumers, 0, sizeof consumers);
     memset(expected, 0, sizeof expected);
-    mapring_producer_options options = {
-        .struct_size = sizeof options,
-        .mode = MAPRING_CREATE_NEW,
-        .capacity = CAPACITY_MIN,
-        .max_consumers = slot_count,
-        .first_position = first_position,
-    };
+    options.struct_size = sizeof options;
+    options.mode = MAPRING_CREATE_NEW;
+    options.capacity = CAPACITY_MIN;
     model_act_as(thread);
     must(mapring_producer_open(NAME, &options, &producers[thread]), "creation");
+}
+
+void create_ring(uint32_t thread, uint64_t first_position, uint32_t slot_count)
+{
+    create_ring_as(thread, (mapring_producer_options){.max_consumers = slot_count, .first_position = first_position});
 }
 
 int32_t open_producer(void)
@@ -42,10 +43,22 @@ int32_t open_producer(void)
     return mapring_producer_open(NAME, &options, &producers[model_self()]);
 }
 
+int32_t open_consumer_as(mapring_consumer_options options)
+{
+    options.struct_size = sizeof options;
+    return mapring_consumer_open(NAME, &options, &consumers[model_self()]);
+}
+
 int32_t open_consumer(uint32_t start)
 {
-    mapring_consumer_options options = {.struct_size = sizeof options, .start = start};
-    return mapring_consumer_open(NAME, &options, &consumers[model_self()]);
+    return open_consumer_as((mapring_consumer_options){.start = start});
+}
+
+mapring_consumer_progress progress(void)
+{
+    mapring_consumer_progress progress = {.struct_size = sizeof progress};
+    must(mapring_progress(consumers[model_self()], &progress), "progress");
+    return progress;
 }
 
 void attach_consumer(uint32_t thread)
@@ -74,7 +87,7 @@ void must_publish(uint64_t sequence, uint64_t length, uint32_t flags)
     must(publish(sequence, length, flags, MAPRING_FOREVER), "publishing");
 }
 
-static void check_message(const mapring_message *message, const uint8_t *bytes)
+void check_message(const mapring_message *message, const uint8_t *bytes)
 {
     uint64_t *next = &expected[model_self()];
     uint8_t right[LENGTH_MAX];
@@ -145,12 +158,27 @@ const char *name_ring_word(uint64_t offset)
         uint64_t at = offset - READERS_OFFSET;
         uint64_t slots = offsetof(struct readers, slots);
         static const char *const bells[] = {"news.sleepers", "news.doorbell", "room.sleepers", "room.doorbell"};
-        static const char *const fields[] = {"cursor", "sequence", "state"};
-        if (at < slots)
+        static const char *const fields[] = {"cursor", "sequence", "mark", "end", "state", "lost", "redelivered"};
+        static const char *const more[] = {"place", "start", "name"};
+        static const char *const words[] = {"used", "groups_used", "moves"};
+        uint64_t groups = offsetof(struct readers, groups);
+        if (at < offsetof(struct readers, used))
             return bells[at / BLOCK_SIZE];
-        uint64_t field = (at - slots) % BLOCK_SIZE / 8;
-        snprintf(name, sizeof name, "slot %llu.%s", (unsigned long long)((at - slots) / BLOCK_SIZE),
-                 field < 3 ? fields[field] : "unused");
+        if (at < groups)
+            return words[at % BLOCK_SIZE / 8 % 3];
+        if (at < slots) {
+            snprintf(name, sizeof name, "group %llu.%s", (unsigned long long)((at - groups) / sizeof(struct group)),
+                     (at - groups) % sizeof(struct group) == 0 ? "mark" : "name");
+            return name;
+        }
+        uint64_t within = (at - slots) % sizeof(struct slot);
+        const char *field = within / 8 < 7                            ? fields[within / 8]
+                            : within == offsetof(struct slot, group)  ? "group"
+                            : within == offsetof(struct slot, taken)  ? "taken"
+                            : within < BLOCK_SIZE                     ? "unused"
+                            : within < offsetof(struct slot, name[1]) ? more[(within - BLOCK_SIZE) / 8]
+                                                                      : "name";
+        snprintf(name, sizeof name, "slot %llu.%s", (unsigned long long)((at - slots) / sizeof(struct slot)), field);
     } else if (offset >= STREAM_OFFSET + STREAM_HEAD_SIZE) {
         snprintf(name, sizeof name, "data+%llu", (unsigned long long)(offset - STREAM_OFFSET - STREAM_HEAD_SIZE));
     } else if (offset >= STREAM_OFFSET + offsetof(struct stream, index)) {

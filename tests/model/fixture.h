@@ -20,9 +20,16 @@ extern uint64_t expected[MODEL_THREADS_MAX];
 /* Creates the ring with the thread as its producer. */
 void create_ring(uint32_t thread, uint64_t first_position, uint32_t slot_count);
 
+/* The same with options of the creator's. */
+void create_ring_as(uint32_t thread, mapring_producer_options options);
+
 /* Opens the ring, which exists, for the current thread. Returns the status. */
 int32_t open_producer(void);
 int32_t open_consumer(uint32_t start);
+int32_t open_consumer_as(mapring_consumer_options options);
+
+/* Of the current thread's consumer. */
+mapring_consumer_progress progress(void);
 
 /* For setup: the same for another thread, and nothing may go wrong. */
 void attach_consumer(uint32_t thread);
@@ -33,6 +40,9 @@ void must_publish(uint64_t sequence, uint64_t length, uint32_t flags);
 
 /* In setup: publishes messages of this length, and has all consumers read and release them. */
 void pass_messages(uint32_t thread, uint64_t first_sequence, uint32_t count, uint64_t length);
+
+/* Checks that it is the next message for the current thread, and that these are its contents. */
+void check_message(const mapring_message *message, const uint8_t *bytes);
 
 /* Reads up to `max` messages in place, and checks number, order and contents. Returns as mapring_read(). */
 int32_t read_and_check(uint32_t max, int64_t timeout_ns);

@@ -245,7 +245,7 @@ uint32_t read_store(struct word *word, enum model_order order, const struct read
     count_step();
     gain(&stores[read], order);
     stores[read].seen |= stores[read].thread != run.self;
-    if (!reading->races && (run.program->observers & 1u << run.self) == 0) {
+    if (!reading->races) {
         check_race(word, &word->plain_writes, "plain write", "atomic read", site);
         word->atomic_reads.at[run.self] = self->step;
     }

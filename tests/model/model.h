@@ -32,12 +32,10 @@ struct model_program {
     bool (*pending)(void);
 
     uint32_t mortal; /* bit t: thread t may die before any of its stores */
+    uint32_t forked; /* bit t: a child of thread t keeps its locks when it dies */
+    bool gone_shows; /* that a process is gone can be told by its number */
     uint32_t heavy;  /* bit t: heavy fences reach thread t, and it can issue them */
     uint32_t early;  /* bit t: one sleep of thread t may end early, by chance or by its deadline */
-
-    /* bit t: thread t looks at records that are overwritten meanwhile, and checks afterwards whether they were (DESIGN
-     * P4): its atomic loads do not race with plain accesses. */
-    uint32_t observers;
 
     bool early_name; /* a segment can be opened by its name from its creation on, as on Windows */
 
@@ -63,6 +61,9 @@ struct model_site {
     uint16_t access; /* enum model_access */
     uint16_t order;  /* enum model_order, where it has one */
 };
+
+/* Whether both are the same place in the source. */
+bool model_same_site(const struct model_site *one, const struct model_site *other);
 
 /* A site for the line that this stands in. */
 #define MODEL_SITE(written, what, ordering)                                                                            \

@@ -43,6 +43,8 @@ struct queue {
 };
 
 static struct lock locks[LOCKS];
+static struct lock lives[MODEL_THREADS_MAX]; /* what a thread knew when it died */
+static bool gone[MODEL_THREADS_MAX];
 static struct queue queues[QUEUES];
 static char segment_name[256];
 static uint64_t segment_size; /* 0: there is none */
@@ -51,6 +53,8 @@ static bool published;
 void platform_reset(void)
 {
     memset(locks, 0, sizeof locks);
+    memset(lives, 0, sizeof lives);
+    memset(gone, 0, sizeof gone);
     memset(queues, 0, sizeof queues);
     segment_size = 0;
     published = false;
@@ -185,13 +189,21 @@ void platform_unmap(void *address, uint64_t size)
         touch_identity(false);
 }
 
+/* Others do something first, if they can. */
+static void let_others_go_first(void)
+{
+    struct operation operation = {.objects = {OBJECT_THREAD + run.self}, .yields = true};
+    if (run.alone)
+        return;
+    turn_await(&operation);
+    turn_taken();
+}
+
 void platform_segment_await(const char *name, uint64_t deadline_ns)
 {
     (void)name;
     (void)deadline_ns;
-    struct operation operation = {.objects = {OBJECT_THREAD + run.self}, .yields = true};
-    turn_await(&operation);
-    turn_taken();
+    let_others_go_first();
 }
 
 int32_t platform_segment_list(int32_t (*each)(void *context, const char *name), void *context)
@@ -267,8 +279,23 @@ int32_t platform_lock_held(struct platform_segment *segment, uint32_t number)
     return held ? 1 : 0;
 }
 
+static struct operation life_operation(uint32_t thread)
+{
+    return (struct operation){.objects = {OBJECT_THREAD + run.self, (enum object)(OBJECT_LIFE + thread)}};
+}
+
 void platform_thread_died(void)
 {
+    uint32_t self = run.self;
+    if (run.program->gone_shows && !run.alone) {
+        struct operation operation = life_operation(self);
+        turn_await(&operation);
+        gone[self] = true;
+        lives[self].view = self_thread()->current;
+        turn_taken();
+    }
+    if ((run.program->forked & 1u << self) != 0)
+        return;
     for (uint32_t i = 0; i < LOCKS; i++)
         if (locks[i].holder != NULL && locks[i].holder->owner == run.self) {
             struct platform_segment *segment = (struct platform_segment *)(uintptr_t)locks[i].holder;
@@ -298,8 +325,19 @@ void platform_process_self(struct platform_process *self)
 
 bool platform_process_gone(const struct platform_process *process)
 {
-    (void)process;
-    return false;
+    if (!run.program->gone_shows || process->pid == 0 || process->pid > run.program->thread_count)
+        return false;
+    uint32_t thread = process->pid - 1;
+    struct operation operation = life_operation(thread);
+    if (!run.alone)
+        turn_await(&operation);
+    if (gone[thread])
+        view_join(&self_thread()->current, &lives[thread].view);
+    if (!run.alone)
+        turn_taken();
+    if (run.tracing)
+        trace_text(EVENT_PLATFORM, "process of thread %u: %s", thread, gone[thread] ? "gone" : "there");
+    return gone[thread];
 }
 
 void platform_boot_id(uint64_t id[2])
@@ -318,7 +356,8 @@ int32_t platform_flush(const struct platform_segment *segment, void *address, ui
 
 void platform_sleep(uint64_t ns)
 {
-    (void)ns;
+    let_others_go_first();
+    self_thread()->paused_ns += ns;
 }
 
 /* Parking. */

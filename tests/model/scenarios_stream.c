@@ -208,14 +208,25 @@ static void rejoin_setup(void)
     pass_messages(PRODUCER, 0, 4, 1000);
 }
 
-static void join_producer(void)
+static void publish_in_next_lap(uint32_t count)
 {
-    for (uint64_t i = 4; i < 6; i++) {
+    for (uint64_t i = 4; i < 4 + count; i++) {
         int32_t status = publish(i, 1000, 0, 0);
         if (status == MAPRING_FULL)
             break;
         must(status, "publishing");
     }
+}
+
+static void join_producer(void)
+{
+    publish_in_next_lap(1);
+}
+
+/* The second time it has looked before. */
+static void join_producer_twice(void)
+{
+    publish_in_next_lap(2);
 }
 
 static void join_from(uint32_t start)
@@ -436,6 +447,26 @@ const struct model_program stream_scenarios[] = {
         .name_word = name_ring_word,
     },
     {
+        .name = "join oldest, lapped",
+        .invariant = "The same while the producer goes on and on.",
+        .large = true,
+        .thread_count = 2,
+        .thread_names = {"producer", "joiner"},
+        .threads = {join_producer_twice, join_oldest},
+        .setup = join_setup,
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "join oldest again, lapped",
+        .invariant = "The same in a slot that was held before.",
+        .large = true,
+        .thread_count = 2,
+        .thread_names = {"producer", "joiner"},
+        .threads = {join_producer_twice, join_oldest},
+        .setup = rejoin_setup,
+        .name_word = name_ring_word,
+    },
+    {
         .name = "join newest",
         .invariant = "The same for who joins at the newest message.",
         .thread_count = 2,
@@ -460,7 +491,6 @@ const struct model_program stream_scenarios[] = {
         .thread_names = {"producer", "observer"},
         .threads = {observe_last_producer, observe},
         .setup = observe_last_setup,
-        .observers = 1u << CONSUMER,
         .name_word = name_ring_word,
     },
     {
@@ -471,7 +501,6 @@ const struct model_program stream_scenarios[] = {
         .thread_names = {"producer", "observer"},
         .threads = {observe_producer, observe},
         .setup = observe_setup,
-        .observers = 1u << CONSUMER,
         .oldest_first = true,
         .name_word = name_ring_word,
     },
