@@ -2,7 +2,8 @@
  * Reading what may be overwritten meanwhile: docs/design.md P4 and P11. For lossy
  * consumers, and for reliable ones that the producer may let go.
  *
- * Records are read first; the frontier, looked at afterwards, says whether they were still whole.
+ * Records are read first; `acted`, looked at afterwards, says whether they were still whole. (The frontier is no use
+ * here: it may be announced and taken back.)
  */
 #include "consumer.h"
 #include "slot.h"
@@ -12,10 +13,9 @@
 
 bool is_lapped(const struct mapring_consumer *consumer, uint64_t position)
 {
-    /* Pairs with the release fence in advance_frontier(): who read what was written under a frontier sees that it was
-     * acted on. The frontier itself may be taken back. */
+    /* Pairs with the release fence in advance_frontier(): who read what was written under a frontier sees it. */
     fence_acquire();
-    /* Pairs with the full fence there: who was let go before sees that, too. */
+    /* Pairs with the full fence there: who is told that it was let go sees that. */
     return position < overwritten_below(load64_acquire(&consumer->ring.stream->acted), consumer->capacity);
 }
 
@@ -39,6 +39,7 @@ int32_t take_notice(struct mapring_consumer *consumer)
 {
     int32_t notice = consumer->notice;
     consumer->notice = MAPRING_OK;
+    consumer->plain = is_plain(consumer);
     if (consumer->evicted)
         return MAPRING_EVICTED;
     return notice == MAPRING_OK && is_let_go(consumer) ? let_go(consumer) : notice;
@@ -53,10 +54,10 @@ static bool find_place(const struct mapring_consumer *consumer, struct mark *mar
     const struct ring *ring = &consumer->ring;
     uint64_t stride = consumer->capacity / STRIDE_COUNT;
     for (uint32_t round = 0; round < ROUNDS; round++) {
-        uint64_t frontier = load64_relaxed(&ring->stream->frontier);
+        uint64_t acted = load64_relaxed(&ring->stream->acted);
         uint64_t ahead = (stride << min64(consumer->lapses + round, 6)) - stride;
-        if (index_find(ring, frontier + ahead, (struct start){OLDEST, 0}, mark) ||
-            index_find(ring, frontier, (struct start){NEWEST, 0}, mark))
+        if (index_find(ring, acted + ahead, (struct start){OLDEST, 0}, mark) ||
+            index_find(ring, acted, (struct start){NEWEST, 0}, mark))
             return true;
     }
     return false;
@@ -122,6 +123,7 @@ int32_t mapring_rejoin(mapring_consumer *consumer)
             return status;
         consumer->lost_messages += mark.sequence - consumer->sequence;
         consumer->lost_bytes += mark.position - consumer->position;
+        store64_relaxed(&slot->lost, consumer->lost_messages);
     }
     consumer->lapses = 0;
     consumer->position = mark.position;
