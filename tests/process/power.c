@@ -32,7 +32,8 @@ static struct {
     size_t size;
     uint8_t *copies[COPIES_MAX];
     int count;
-    int *flushed; /* of each sector: the first copy that it may be from */
+    int *flushed; /* of each sector: the first copy that it may be from, */
+    int *before;  /* and before the last flush was done */
 } disk;
 
 static void copy_now(void)
@@ -57,6 +58,7 @@ static void note_flush(size_t first, size_t end)
         return;
     }
     copy_now();
+    memcpy(disk.before, disk.flushed, disk.size / SECTOR * sizeof *disk.flushed);
     for (size_t sector = first / SECTOR; sector < (end + SECTOR - 1) / SECTOR && sector < disk.size / SECTOR; sector++)
         disk.flushed[sector] = disk.count - 1;
 }
@@ -105,7 +107,7 @@ static void mix_words(uint8_t *bytes, const uint8_t *later, size_t size, uint64_
 }
 
 /* A file as it may be after the cut; by sectors, or by pages. Of a machine that was started since. */
-static void write_image(const char *path, uint64_t *random)
+static void write_image(const char *path, const int *flushed, uint64_t *random)
 {
     size_t grain = random_next(random) % 2 == 0 ? SECTOR : 4096;
     uint64_t mode = random_next(random) % 4;
@@ -114,7 +116,7 @@ static void write_image(const char *path, uint64_t *random)
     for (size_t start = 0; start < disk.size; start += grain) {
         int first = 0;
         for (size_t sector = start / SECTOR; sector < (start + grain) / SECTOR; sector++)
-            first = disk.flushed[sector] > first ? disk.flushed[sector] : first;
+            first = flushed[sector] > first ? flushed[sector] : first;
         int span = disk.count - first;
         /* All old, all new, one or the other, or anything. */
         int place = mode == 0 ? 0 : mode == 1 ? span - 1 : (int)(random_next(random) % (uint64_t)span);
@@ -145,9 +147,10 @@ struct state {
     mapring_consumer *named;
     mapring_consumer *member;
     uint64_t sequence;
-    uint64_t flushed;       /* messages */
-    uint64_t position;      /* behind the newest that was published */
-    struct place places[2]; /* of the named consumer and the group: the next message */
+    uint64_t flushed;        /* messages */
+    uint64_t flushed_before; /* the same, if the last flush was not done */
+    uint64_t position;       /* behind the newest that was published */
+    struct place places[2];  /* of the named consumer and the group: the next message */
 };
 
 static void flush(struct state *state)
@@ -207,7 +210,7 @@ static void check_image(const struct state *state, const char *path, uint64_t se
 
     /* Messages from the oldest to the last flush, or none where all of those had to give way. */
     uint64_t least = state->places[0].now < state->places[1].now ? state->places[0].now : state->places[1].now;
-    uint64_t expected = state->flushed;
+    uint64_t expected = info.messages == state->flushed ? state->flushed : state->flushed_before;
     CHECK(info.messages >= expected && start.sequence <= info.messages,
           "seed %" PRIu64 ": %" PRIu64 " messages instead of %" PRIu64, seed, info.messages, expected);
     CHECK(info.messages == expected ||
@@ -291,7 +294,8 @@ static void cut(uint64_t seed, uint64_t images)
     disk.size = (size_t)file.st_size / 4096 * 4096;
     disk.copies[disk.count++] = calloc(1, disk.size);
     disk.flushed = calloc(disk.size / SECTOR, sizeof *disk.flushed);
-    CHECK(disk.copies[0] != NULL && disk.flushed != NULL, "no memory");
+    disk.before = calloc(disk.size / SECTOR, sizeof *disk.before);
+    CHECK(disk.copies[0] != NULL && disk.flushed != NULL && disk.before != NULL, "no memory");
     if (identity_flushed)
         note_flush(0, 4096);
 
@@ -314,7 +318,18 @@ static void cut(uint64_t seed, uint64_t images)
         if (random_next(&random) % 2 == 0 && disk.count < COPIES_MAX - 150)
             copy_now();
     }
-    copy_now();
+    /* The machine stops before the last flush is done, or later. */
+    bool amid = random_next(&random) % 2 == 0;
+    struct state earlier = state;
+    if (amid) {
+        flush(&state);
+        state.flushed_before = earlier.flushed;
+        for (int i = 0; i < 2; i++)
+            state.places[i].before = earlier.places[i].before;
+    } else {
+        state.flushed_before = state.flushed;
+        copy_now();
+    }
     state.position = stat_ring().position;
     mapring_consumer_close(state.named);
     mapring_consumer_close(state.member);
@@ -324,7 +339,7 @@ static void cut(uint64_t seed, uint64_t images)
     size_t size = disk.size;
     for (uint64_t i = 0; i < images; i++) {
         disk.size = size;
-        write_image(image, &random);
+        write_image(image, amid ? disk.before : disk.flushed, &random);
         disk.size = 0;
         check_image(&state, image, seed);
     }
@@ -333,6 +348,7 @@ static void cut(uint64_t seed, uint64_t images)
     for (int i = 0; i < disk.count; i++)
         free(disk.copies[i]);
     free(disk.flushed);
+    free(disk.before);
     disk.count = 0;
 }
 
