@@ -133,6 +133,8 @@ static int32_t step_named(void *argument)
                          : mapring_read(reader->consumer, messages, BATCH, 100 * MS);
     for (int32_t i = 0; i < count; i++)
         check_message(&messages[i], reader->sequence + (uint64_t)i, MAX);
+    if (random_next(&reader->random) % 16 == 0)
+        sleep_random(&reader->random, 1000000);
     for (int32_t done = 0; done < count;) {
         uint32_t part = copy ? (uint32_t)count : 1 + (uint32_t)random_next(&reader->random) % (uint32_t)(count - done);
         reader->sequence += part;
@@ -194,6 +196,9 @@ static int32_t step_member(void *argument)
             CHECK(fate == 0, "message %" PRIu64 " comes again, unmarked", sequence);
         }
     }
+    /* So that many die with messages in hand. */
+    if (random_next(&reader->random) % 16 == 0)
+        sleep_random(&reader->random, 1000000);
     for (int32_t done = 0; done < count;) {
         uint32_t part = 1 + (uint32_t)random_next(&reader->random) % (uint32_t)(count - done);
         for (uint32_t i = 0; i < part; i++) {
