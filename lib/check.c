@@ -34,33 +34,57 @@ static void add(struct claims *claims, struct mark mark, enum claimant claimant)
     claims->list[claims->count++] = (struct claim){mark, claimant};
 }
 
-static void gather(const struct ring *ring, struct mark newest, struct claims *claims)
+static void object(mapring_check_report *report, uint32_t *kind, uint64_t position)
 {
-    claims->count = 0;
+    ++*kind;
+    if (report->problems++ == 0 || position < report->problem_position)
+        report->problem_position = position;
+}
+
+/* Entries stay when what they point at is overwritten, but never leave their stride. */
+static void gather_index(const struct ring *ring, struct claims *claims, mapring_check_report *report)
+{
+    uint64_t stride = ring->geometry.capacity / STRIDE_COUNT;
     for (uint32_t i = 0; i < STRIDE_COUNT; i++) {
         struct mark mark;
-        if (index_read(ring, i, &mark) && mark.position != NO_POSITION)
+        if (!index_read(ring, i, &mark) || mark.position == NO_POSITION)
+            continue;
+        report->index_entries++;
+        if (mark.position % 8 == 0 && mark.position / stride % STRIDE_COUNT == i)
             add(claims, mark, INDEX);
+        else
+            object(report, &report->bad_index, mark.position);
     }
+}
+
+static void gather_cursors(const struct ring *ring, struct claims *claims)
+{
     for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
         const struct slot *slot = &ring->readers->slots[i];
-        uint64_t state = load64_relaxed(&slot->state);
-        uint64_t kind = state & SLOT_KIND_MASK;
+        uint64_t kind = load64_relaxed(&slot->state) & SLOT_KIND_MASK;
         struct mark mark;
         if ((kind != MAPRING_RELIABLE && kind != MAPRING_MEMBER) || !slot_counts(slot) ||
             load64_relaxed(&slot->cursor) == NO_POSITION)
+            continue;
+        /* What a member says before it took anything may be long out of date. */
+        if (kind == MAPRING_MEMBER && load64_relaxed(&slot->end) == 0)
             continue;
         if (!slot_told(slot, &mark))
             mark = (struct mark){NO_POSITION, 0, 0}; /* nothing begins there */
         add(claims, mark, CURSOR);
     }
+}
+
+static void gather_groups(const struct ring *ring, uint64_t near, struct claims *claims)
+{
     uint64_t groups = load64_relaxed(&ring->readers->groups_used);
     for (uint32_t i = 0; i < GROUPS_MAX; i++) {
-        uint64_t word = load64_relaxed(&ring->readers->groups[i].mark);
-        if ((groups >> i & 1) != 0)
-            add(claims,
-                (struct mark){mark_position_until(word, newest.position), mark_sequence_near(word, newest.sequence), 0},
-                GROUP);
+        if ((groups >> i & 1) == 0)
+            continue;
+        /* Pairs with the compare-and-swap in take(): what was acted on lies beyond the mark. */
+        uint64_t word = load64_acquire(&ring->readers->groups[i].mark);
+        uint64_t position = mark_position_until(word, load64_relaxed(&ring->stream->acted));
+        add(claims, (struct mark){position, mark_sequence_near(word, near), 0}, GROUP);
     }
 }
 
@@ -70,32 +94,40 @@ static int compare(const void *left, const void *right)
     return one < other ? -1 : one > other;
 }
 
-static void object(mapring_check_report *report, uint32_t *kind, uint64_t position)
-{
-    ++*kind;
-    if (report->problems++ == 0 || position < report->problem_position)
-        report->problem_position = position;
-}
-
 static void judge(mapring_check_report *report, const struct claim *claim, bool right)
 {
     uint32_t *const kinds[] = {
         [INDEX] = &report->bad_index, [CURSOR] = &report->bad_cursors, [GROUP] = &report->bad_groups};
-    if (claim->claimant == INDEX)
-        report->index_entries++;
     if (!right)
         object(report, kinds[claim->claimant], claim->mark.position);
 }
 
-/* Walks from `mark` to the end of the stream, past all claims. */
-static void walk(const struct ring *ring, struct mark *mark, const struct claims *claims, mapring_check_report *report)
+/* Behind a record that is none the next place where one begins is told by the index. Claims between them cannot be
+ * judged. */
+static bool find_next(const struct claims *claims, uint32_t *next, uint64_t limit, struct mark *mark)
+{
+    uint32_t i = *next;
+    while (i < claims->count && claims->list[i].claimant != INDEX)
+        i++;
+    if (i == claims->count || claims->list[i].mark.position >= limit)
+        return false;
+    *next = i;
+    *mark = claims->list[i].mark;
+    return true;
+}
+
+/* Walks from `mark` to the end of the stream, past all claims. Before `intact` anything may be overwritten. */
+static void walk(const struct ring *ring, struct mark *mark, uint64_t intact, const struct claims *claims,
+                 mapring_check_report *report)
 {
     uint64_t capacity = ring->geometry.capacity, start = mark->position;
     uint32_t next = 0;
-    /* What lies before the oldest entry of the index cannot be told, or was overwritten since. */
-    while (next < claims->count && claims->list[next].mark.position < start)
-        next++;
-    for (;;) {
+    /* Who counts is not overwritten. Of the index, and up to its oldest entry, nothing more can be told. */
+    for (; next < claims->count && claims->list[next].mark.position < start; next++)
+        judge(report, &claims->list[next],
+              claims->list[next].claimant == INDEX || claims->list[next].mark.position >= intact);
+    bool lost = false;
+    while (!lost) {
         for (; next < claims->count && claims->list[next].mark.position <= mark->position; next++)
             judge(report, &claims->list[next],
                   claims->list[next].mark.position == mark->position &&
@@ -108,7 +140,8 @@ static void walk(const struct ring *ring, struct mark *mark, const struct claims
         uint64_t size = record_size(header_length(header));
         if (!header_is_sound(header, offset, capacity) || mark->position + size - start >= capacity) {
             object(report, &report->bad_records, mark->position);
-            break;
+            lost = !find_next(claims, &next, start + capacity, mark);
+            continue;
         }
         report->bytes += size;
         if ((header & HEADER_PADDING) != 0)
@@ -119,20 +152,28 @@ static void walk(const struct ring *ring, struct mark *mark, const struct claims
     }
     report->messages = mark->sequence;
     for (; next < claims->count; next++)
-        judge(report, &claims->list[next], false);
+        judge(report, &claims->list[next], lost && claims->list[next].mark.position < start + capacity);
 }
 
-static void check_limits(const struct ring *ring, struct mark end, mapring_check_report *report)
+/* `ended` was read before the walk, which then came to `newest`. */
+static void check_limits(const struct ring *ring, uint64_t ended, struct mark newest, mapring_check_report *report)
 {
     const struct stream *stream = ring->stream;
-    uint64_t ended = load64_relaxed(&stream->end);
-    uint64_t acted = load64_relaxed(&stream->acted);
-    if (acted % 8 != 0 || acted < end.position || acted - end.position > ring->geometry.capacity)
-        object(report, &report->bad_limits, end.position);
-    if (ended != NO_POSITION && (ended > acted || ended < ring->geometry.first_position))
-        object(report, &report->bad_limits, end.position);
+    uint64_t capacity = ring->geometry.capacity;
+    /* A takeover goes on behind the end, and takes it away first. */
+    if (ended != NO_POSITION && ended != newest.position && report->bad_records == 0 &&
+        load64_relaxed(&stream->end) == ended)
+        object(report, &report->bad_limits, newest.position);
+    /* Pairs with the full fence in advance_frontier(): the frontier was announced before. */
+    uint64_t acted = load64_acquire(&stream->acted);
+    uint64_t frontier = load64_relaxed(&stream->frontier);
+    if (acted % 8 != 0 || acted < newest.position || acted - newest.position > capacity)
+        object(report, &report->bad_limits, newest.position);
+    /* Never more than a capacity beyond the end, which moved on by less than one if we were not overtaken. */
+    else if (frontier % 8 != 0 || frontier < acted || frontier - newest.position > 2 * capacity)
+        object(report, &report->bad_limits, newest.position);
     if ((ring->geometry.flags & MAPRING_DURABLE) != 0 && !checkpoints_are_sound(ring))
-        object(report, &report->bad_checkpoints, end.position);
+        object(report, &report->bad_checkpoints, newest.position);
 }
 
 static void check_holders(const struct ring *ring, mapring_check_report *report)
@@ -146,37 +187,63 @@ static void check_holders(const struct ring *ring, mapring_check_report *report)
     }
 }
 
+/* Where to walk from. Nothing of a ring that has not come round is overwritten; but the start of one that was restored
+ * after a power cut is gone. */
+static bool find_start(const struct ring *ring, uint64_t acted, uint64_t ahead, struct mark newest, struct mark *mark)
+{
+    uint64_t first = ring->geometry.first_position;
+    *mark = (struct mark){first, 0, 0};
+    if ((ring->geometry.flags & MAPRING_DURABLE) == 0 &&
+        first >= overwritten_below(acted + ahead, ring->geometry.capacity))
+        return true;
+    if (!index_find(ring, acted + ahead, (struct start){OLDEST, 0}, mark))
+        *mark = newest;
+    return newest.position != NO_POSITION;
+}
+
 static int32_t check(const struct ring *ring, struct claims *claims, mapring_check_report *report)
 {
     const struct stream *stream = ring->stream;
     uint64_t capacity = ring->geometry.capacity;
     for (uint32_t round = 0; round < ROUNDS; round++) {
         *report = (mapring_check_report){.struct_size = sizeof *report, .capacity = capacity};
+        claims->count = 0;
         uint64_t acted = load64_relaxed(&stream->acted);
-        struct mark oldest, newest;
+        /* Pairs with the release stores of cursors: those read now lie where this leaves them intact. */
+        fence_acquire();
+        uint64_t intact = overwritten_below(acted, capacity);
         /* Farther from being overwritten, each time that it was. */
         uint64_t ahead = min64(round, STRIDE_COUNT - 2) * (capacity / STRIDE_COUNT);
-        if (!index_find(ring, acted, (struct start){NEWEST, 0}, &newest)) {
-            object(report, &report->bad_index, acted);
+        struct mark start, newest = {NO_POSITION, 0, 0};
+        index_find(ring, acted, (struct start){NEWEST, 0}, &newest);
+        if (!find_start(ring, acted, ahead, newest, &start)) {
+            if (load64_relaxed(&stream->acted) != acted)
+                continue;
+            gather_index(ring, claims, report);
+            bool plausible = report->index_entries > report->bad_index;
+            object(report, plausible ? &report->bad_limits : &report->bad_index, acted);
+            check_holders(ring, report);
             return MAPRING_OK;
         }
-        if (!index_find(ring, acted + ahead, (struct start){OLDEST, 0}, &oldest))
-            oldest = newest;
-        /* Marks of groups are told from the end, so that is looked for first. */
-        struct mark end = newest;
-        walk_to_newest(ring, &end, true);
-        gather(ring, end, claims);
+        gather_index(ring, claims, report);
+        gather_cursors(ring, claims);
+        gather_groups(ring, newest.sequence, claims);
         qsort(claims->list, claims->count, sizeof *claims->list, compare);
-        report->oldest = oldest.sequence;
-        walk(ring, &oldest, claims, report);
-        check_limits(ring, oldest, report);
-        check_holders(ring, report);
+        /* Pairs with the release stores of the end, after the last commit, and of cursors: we find what they had. */
+        uint64_t ended = load64_acquire(&stream->end);
+        fence_acquire();
+        uint64_t begun = start.position;
+        report->oldest = start.sequence;
+        walk(ring, &start, intact, claims, report);
+        check_limits(ring, ended, start, report);
         /* Pairs with the release fence in advance_frontier(), as in is_lapped(). */
         fence_acquire();
-        if (load64_relaxed(&stream->acted) == acted || report->problems == 0)
+        if (begun >= overwritten_below(load64_relaxed(&stream->acted), capacity)) {
+            check_holders(ring, report);
             return MAPRING_OK;
+        }
     }
-    return MAPRING_OK;
+    return MAPRING_BUSY;
 }
 
 int32_t mapring_check(const char *name, const char *file, mapring_check_report *report)

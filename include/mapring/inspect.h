@@ -123,7 +123,10 @@ typedef struct mapring_check_report {
  * or all its processes dead. What the producer overwrites meanwhile is no problem. Takes as long as reading the first
  * bytes of every message.
  *
- * Returns MAPRING_OK, also when there are problems; else as mapring_stat().
+ * One record that is none says nothing about the rest: behind it the walk goes on with the next entry of the index.
+ *
+ * Returns MAPRING_OK, also when there are problems; MAPRING_BUSY when the producer overtook the walk every time; else
+ * as mapring_stat().
  */
 MAPRING_API int32_t mapring_check(const char *name, const char *file, mapring_check_report *report);
 
