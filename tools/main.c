@@ -68,7 +68,9 @@ static const struct command commands[] = {
      "Walks over everything that a ring retains, in use or not, and says what is\n"
      "damaged. The exit status is 1 if anything is.\n"},
     {"gc", command_gc, "gc [--json]",
-     "Removes the names, and the memory behind them, that only dead processes held.\n"},
+     "Removes the names, and the memory behind them, that only dead processes held.\n"
+     "Says which rings have dead consumers: slots of those are taken when needed,\n"
+     "but named ones keep their places.\n"},
     {"forget", command_forget, "forget RING NAME [--json]",
      "Ends the place of a named consumer, or a group, whose processes are gone: it\n"
      "holds the producer back no longer.\n"},

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "json.h"
@@ -101,6 +102,61 @@ int command_check(int argc, char **argv)
 
 /* Removing. */
 
+/* All names, one behind the other, for the caller to free; NULL, and `*count` a status. */
+static char *list_names(int32_t *count)
+{
+    uint64_t needed = 4096;
+    for (;;) {
+        uint64_t size = needed;
+        char *names = malloc((size_t)size);
+        *count = names == NULL ? MAPRING_NO_MEMORY : mapring_list(names, size, &needed);
+        if (*count >= 0 && needed <= size)
+            return names;
+        free(names);
+        if (*count < 0)
+            return NULL;
+    }
+}
+
+/* Says how many dead consumers a ring has, if any. */
+static bool print_dead(const char *name, mapring_consumer_info *consumers, bool json, const char *between)
+{
+    mapring_ring_info info = {.struct_size = sizeof info};
+    int32_t count = mapring_stat(name, NULL, &info, consumers, mapring_consumers_max());
+    uint32_t dead = 0, named = 0;
+    for (int32_t i = 0; i < count; i++) {
+        dead += !consumers[i].alive;
+        named += !consumers[i].alive && consumers[i].kind != MAPRING_MEMBER && consumers[i].own_name[0] != 0;
+    }
+    if (dead == 0)
+        return false;
+    if (json) {
+        printf("%s{\"name\": ", between);
+        json_string(name);
+        printf(", \"dead\": %" PRIu32 ", \"named\": %" PRIu32 "}", dead, named);
+    } else {
+        printf("%s: %" PRIu32 " dead consumer%s, %" PRIu32 " of them named\n", name, dead, dead == 1 ? "" : "s", named);
+    }
+    return true;
+}
+
+/* Of the rings that are left. Returns MAPRING_OK or a status. */
+static int32_t print_all_dead(bool json)
+{
+    int32_t count;
+    char *names = list_names(&count);
+    mapring_consumer_info *consumers = calloc(mapring_consumers_max(), sizeof *consumers);
+    const char *between = "";
+    if (names != NULL && consumers != NULL)
+        for (char *name = names; count > 0; count--, name += strlen(name) + 1)
+            if (print_dead(name, consumers, json, between))
+                between = ", ";
+    int32_t status = count < 0 ? count : consumers == NULL ? MAPRING_NO_MEMORY : MAPRING_OK;
+    free(consumers);
+    free(names);
+    return status;
+}
+
 int command_gc(int argc, char **argv)
 {
     bool json = false, stop;
@@ -111,10 +167,14 @@ int command_gc(int argc, char **argv)
     if (count < 0)
         return fail("cannot sweep: %s", mapring_status_text(count));
     if (json)
-        printf("{\"removed\": %" PRId32 "}\n", count);
+        printf("{\"removed\": %" PRId32 ", \"rings\": [", count);
     else
         printf("removed %" PRId32 " name%s that only the dead held\n", count, count == 1 ? "" : "s");
-    return finish_output();
+    int32_t status = print_all_dead(json);
+    if (json)
+        printf("]}\n");
+    exit_status = finish_output();
+    return status < 0 ? fail("cannot list the rings: %s", mapring_status_text(status)) : exit_status;
 }
 
 int command_forget(int argc, char **argv)

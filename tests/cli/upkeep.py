@@ -211,9 +211,25 @@ def what_the_dead_left_is_removed():
         pub.kill()
         pub.wait(timeout=30)
     contains(run("gc")[1].decode(), "removed 2 names")
-    equal(json.loads(run("gc", "--json")[1]), {"removed": 0})
+    equal(json.loads(run("gc", "--json")[1]), {"removed": 0, "rings": []})
     equal([ring["name"] for ring in json.loads(run("ls", "--json")[1])], ["ring2"])
     succeeds(finish(pubs[2]))
+
+
+@linux_test
+def the_dead_of_a_living_ring_are_told():
+    pub = start("pub", "ring")
+    pub.stdin.write(b"one\n")
+    subs = [start("sub", "ring", *kind) for kind in (["--name", "reader"], [], [])]
+    until(lambda: len(json.loads(run("stat", "ring", "--json")[1])["consumers"]) == 3)
+    equal(json.loads(run("gc", "--json")[1]), {"removed": 0, "rings": []})
+    for sub in subs[:2]:
+        sub.kill()
+        sub.wait(timeout=30)
+    equal(json.loads(run("gc", "--json")[1]), {"removed": 0, "rings": [{"name": "ring", "dead": 2, "named": 1}]})
+    contains(run("gc")[1].decode(), "removed 0 names", "ring: 2 dead consumers, 1 of them named")
+    succeeds(finish(pub))
+    equal(finish(subs[2])[0], 0)
 
 
 @test
