@@ -57,6 +57,48 @@ const struct mutant mutants[] = {
     {"ring.c", "write_identity", "store64_release(&identity->magic", MUTATE_RELAX, "read_identity()", "creation"},
     {"ring.c", "read_identity", "load64_acquire(&identity->magic)", MUTATE_RELAX, "write_identity()", "creation"},
     {"ring.c", "read_identity", "load64_acquire(&identity->magic)", MUTATE_RELAX, "write_identity()", "creation"},
+
+    /* Reading what may be overwritten, letting go. */
+    {"watch.c", "is_lapped", "fence_acquire()", MUTATE_RELAX, "advance_frontier()", "lossy", NULL},
+    {"watch.c", "is_lapped", "load64_acquire(&consumer->ring.stream->acted)", MUTATE_RELAX, "advance_frontier()", "evicted", NULL},
+    {"consumer.c", "load_header", "load64_racing(", MUTATE_RELAX, "commit_header()", NULL, "not shown yet: in no scenario does it matter"},
+    {"index.c", "walk_until", "load64_racing(", MUTATE_RELAX, "commit_header()", "observer", NULL},
+    {"reclaim.c", "let_go_slow", "compare_and_swap64(", MUTATE_NO_RELEASE, "take_notice()", NULL, "needs no order: what is told comes with what was acted on"},
+    {"watch.c", "mapring_rejoin", "store64_release(", MUTATE_RELAX, "advance_frontier()", NULL, "not shown yet: in no scenario does it matter"},
+    {"check.c", "walk", "load64_racing(", MUTATE_RELAX, "commit_header()", NULL, "no scenario: it only tells people"},
+    {"check.c", "check", "fence_acquire()", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
+
+    /* Groups. */
+    {"group.c", "take", "compare_and_swap64(&group->mark", MUTATE_NO_RELEASE, "take(), look_at_cursors()", NULL, "not shown yet: in no scenario does it matter"},
+    {"group.c", "take", "load64_acquire(&group->mark)", MUTATE_RELAX, "take()", NULL, "not shown yet: in no scenario does it matter"},
+    {"group.c", "take", "load64_racing(", MUTATE_RELAX, "commit_header()", NULL, "not shown yet: in no scenario does it matter"},
+    {"group.c", "measure", "load64_acquire(", MUTATE_RELAX, "commit_header()", NULL, "not shown yet: in no scenario does it matter"},
+    {"claim.c", "look_at_cursors", "load64_acquire(", MUTATE_RELAX, "take()", NULL, "not shown yet: in no scenario does it matter"},
+    {"group.c", "let_range_go", "store64_release(", MUTATE_RELAX, "advance_frontier()", "group, room", NULL},
+    {"group.c", "group_news", "load64_acquire(", MUTATE_RELAX, "take()", NULL, "not shown yet: in no scenario does it matter"},
+    {"group.c", "group_news", "load64_racing(", MUTATE_RELAX, "commit_header()", NULL, "not shown yet: in no scenario does it matter"},
+    {"group.c", "read_range", "load64_acquire(", MUTATE_RELAX, "take()", NULL, "not shown yet: in no scenario does it matter"},
+    {"group.c", "inherit_from", "compare_and_swap64(", MUTATE_OMIT, "inherit_from()", "group, two heirs", NULL},
+    {"group.c", "inherit_from", "add64(", MUTATE_OMIT, "least_cursor(), others_have_messages()", NULL, "not shown yet: in no scenario does it matter"},
+    {"claim.c", "least_cursor", "load64_acquire(moves)", MUTATE_RELAX, "inherit_from(), group_join(), move_and_resume()", NULL, "not shown yet: in no scenario does it matter"},
+    {"claim.c", "least_cursor", "fence_acquire()", MUTATE_RELAX, "inherit_from(), group_join(), move_and_resume()", NULL, "not shown yet: in no scenario does it matter"},
+    {"group.c", "others_have_messages", "load64_acquire(", MUTATE_RELAX, "inherit_from()", NULL, "not shown yet: in no scenario does it matter"},
+    {"group.c", "others_have_messages", "fence_acquire()", MUTATE_RELAX, "inherit_from()", NULL, "not shown yet: in no scenario does it matter"},
+    {"group.c", "group_join", "or64(", MUTATE_OMIT, "look_at_cursors()", "group, made", NULL},
+    {"group.c", "group_join", "add64(", MUTATE_OMIT, "least_cursor()", NULL, "not shown yet: in no scenario does it matter"},
+    {"group.c", "group_join", "store64_release(", MUTATE_RELAX, "least_cursor()", NULL, "not shown yet: in no scenario does it matter"},
+    {"registry.c", "group_drop", "compare_and_swap64(", MUTATE_OMIT, "inherit_from()", NULL, "not shown yet: in no scenario does it matter"},
+    {"registry.c", "group_drop", "and64(", MUTATE_OMIT, "look_at_cursors()", NULL, "not shown yet: in no scenario does it matter"},
+
+    /* Who continues for the dead. */
+    {"slot.c", "slot_announce", "store64_release(", MUTATE_RELAX, "consumers_fence(), is_orphaned()", NULL, "not shown yet: in no scenario does it matter"},
+    {"life.c", "is_orphaned", "load64_acquire(", MUTATE_RELAX, "slot_announce()", NULL, "not shown yet: in no scenario does it matter"},
+    {"reclaim.c", "reclaim_slot", "compare_and_swap64(", MUTATE_OMIT, "resume()", NULL, "not shown yet: in no scenario does it matter"},
+    {"consumer_open.c", "resume", "compare_and_swap64(", MUTATE_OMIT, "reclaim_slot()", NULL, "not shown yet: in no scenario does it matter"},
+    {"consumer_open.c", "resume", "store64_release(", MUTATE_RELAX, "advance_frontier()", NULL, "not shown yet: in no scenario does it matter"},
+    {"consumer_open.c", "move_and_resume", "add64(", MUTATE_OMIT, "least_cursor()", NULL, "not shown yet: in no scenario does it matter"},
+    {"registry.c", "registry_end_name", "compare_and_swap64(", MUTATE_OMIT, "reclaim_slot()", NULL, "not shown yet: in no scenario does it matter"},
+    {"recover.c", "restore_readers", "or64(", MUTATE_OMIT, "look_at_cursors()", NULL, "nobody else has the ring"},
 };
 /* clang-format on */
 

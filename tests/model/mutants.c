@@ -167,6 +167,10 @@ static bool check_mutant(const struct mutant *mutant)
         printf("NO SUCH ACCESS\n");
         return false;
     }
+    if (mutant->scenario == NULL) {
+        printf("%s\n", mutant->unshown);
+        return true;
+    }
     const struct model_program *program = find_scenario(mutant->scenario);
     if (program == NULL) {
         printf("NO SCENARIO '%s'\n", mutant->scenario);
@@ -229,7 +233,8 @@ static char *make_table(void)
         const struct model_site *site = has_no_site(mutant) ? NULL : site_of(mutant);
         fprintf(out, "| %s, %s() |", mutant->file, mutant->function);
         print_cell(out, site != NULL ? site->text : mutant->text);
-        fprintf(out, " %s | %s | %s |\n", mutant->partner, mutation_text(mutant->mutation, site), mutant->scenario);
+        fprintf(out, " %s | %s | %s |\n", mutant->partner, mutation_text(mutant->mutation, site),
+                mutant->scenario != NULL ? mutant->scenario : mutant->unshown);
     }
     fclose(out);
     return table;
@@ -276,15 +281,16 @@ static bool check_file(const char *file, bool write)
 
 bool check_mutants(const char *file, bool write)
 {
-    uint32_t caught = 0;
+    uint32_t caught = 0, unshown = 0;
     bool right = true;
     for (uint32_t i = 0; i < mutant_count; i++) {
         bool passed = check_mutant(&mutants[i]);
         right &= passed;
-        caught += passed;
+        caught += passed && mutants[i].scenario != NULL;
+        unshown += mutants[i].scenario == NULL;
     }
     right &= check_cover();
     right &= check_file(file, write);
-    printf("%u mutants, %u of them caught\n", mutant_count, caught);
+    printf("%u mutants, %u of them caught, %u not shown by any scenario yet\n", mutant_count, caught, unshown);
     return right;
 }
