@@ -67,6 +67,10 @@ const struct mutant mutants[] = {
     {"watch.c", "mapring_rejoin", "store64_release(", MUTATE_RELAX, "advance_frontier()", NULL, "not shown yet: in no scenario does it matter"},
     {"check.c", "walk", "load64_racing(", MUTATE_RELAX, "commit_header()", NULL, "no scenario: it only tells people"},
     {"check.c", "check", "fence_acquire()", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
+    {"check.c", "check", "fence_acquire()", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
+    {"check.c", "check", "load64_acquire(&stream->end)", MUTATE_RELAX, "mapring_end()", NULL, "no scenario: it only tells people"},
+    {"check.c", "check_limits", "load64_acquire(&stream->acted)", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
+    {"check.c", "gather_groups", "load64_acquire(", MUTATE_RELAX, "take()", NULL, "no scenario: it only tells people"},
 
     /* Groups. */
     {"group.c", "take", "compare_and_swap64(&group->mark", MUTATE_NO_RELEASE, "take(), look_at_cursors()", NULL, "not shown yet: in no scenario does it matter"},
