@@ -320,7 +320,7 @@ void model_await_lock(uint32_t number)
 
 void platform_process_self(struct platform_process *self)
 {
-    *self = (struct platform_process){.pid = model_self() + 1, .place = 1, .start = 1};
+    *self = (struct platform_process){.pid = model_self() + 1, .place = 1, .start = 100 + model_self()};
 }
 
 bool platform_process_gone(const struct platform_process *process)
@@ -328,6 +328,8 @@ bool platform_process_gone(const struct platform_process *process)
     if (!run.program->gone_shows || process->pid == 0 || process->pid > run.program->thread_count)
         return false;
     uint32_t thread = process->pid - 1;
+    if (process->start != 100 + thread)
+        return true; /* another process has its number by now */
     struct operation operation = life_operation(thread);
     if (!run.alone)
         turn_await(&operation);

@@ -5,17 +5,19 @@
 
 #include "core.h"
 #include "fixture.h"
+#include "platform.h"
 #include "ring.h"
 #include "scenarios.h"
 
 enum { PRODUCER, FIRST, SECOND, THIRD };
 
 #define BIT(thread) (1u << (thread))
-#define MESSAGES_MAX 16u
+#define MESSAGES_MAX 32u
 
 /* What became of each message: handed out, handed out as redelivered, released. */
 static uint32_t given[MESSAGES_MAX], again[MESSAGES_MAX];
-static bool done[MESSAGES_MAX];
+static bool being_released[MESSAGES_MAX], done[MESSAGES_MAX];
+static uint64_t record_bytes; /* of each message from position 0 on; 0: they differ */
 static uint64_t published;
 static uint32_t deaths; /* that may have happened */
 
@@ -35,7 +37,8 @@ static void reset(uint32_t slot_count)
     memset(given, 0, sizeof given);
     memset(again, 0, sizeof again);
     memset(done, 0, sizeof done);
-    published = 0;
+    memset(being_released, 0, sizeof being_released);
+    published = record_bytes = 0;
     deaths = 0;
     create_ring(PRODUCER, 0, slot_count);
 }
@@ -81,12 +84,20 @@ static int32_t get(uint32_t max, int64_t timeout_ns, uint64_t *first)
     model_told();
     for (int32_t i = 0; i < count; i++)
         take_note(&messages[i]);
+    if (count > 0 && record_bytes > 0) {
+        mapring_consumer_progress now = progress();
+        if (now.position != record_bytes * (messages[count - 1].sequence + 1))
+            model_fail("behind message %llu it takes itself to be at position %llu",
+                       (unsigned long long)messages[count - 1].sequence, (unsigned long long)now.position);
+    }
     *first = count > 0 ? messages[0].sequence : UINT64_MAX;
     return count;
 }
 
 static void give_back(uint64_t first, uint32_t count)
 {
+    for (uint32_t i = 0; i < count; i++)
+        being_released[first + i] = true;
     must(mapring_release(consumers[model_self()], count), "releasing");
     model_told();
     for (uint32_t i = 0; i < count; i++)
@@ -169,6 +180,12 @@ static void two_setup(void)
     members(2);
 }
 
+static void publish_two_setup(void)
+{
+    two_setup();
+    record_bytes = 16;
+}
+
 static void three_setup(void)
 {
     members(3);
@@ -212,6 +229,92 @@ static void publish_twice_if_room(void)
     publish_if_room();
 }
 
+/* A second lap: what lies behind the newest message is no message. */
+
+static void lap_setup(void)
+{
+    members(1);
+    for (uint64_t i = 0; i < 3; i++)
+        publish_next(1016);
+    publish_next(960);
+    for (uint64_t i = 0; i < 5; i++)
+        publish_next(0); /* headers alone, up to the end of the data */
+    model_act_as(FIRST);
+    while (work(4, 0) > 0)
+        ;
+    model_act_as(PRODUCER);
+    for (uint64_t i = 0; i < 3; i++)
+        publish_next(1016);
+    publish_next(960);
+    model_act_as(FIRST);
+    while (work(4, 0) > 0)
+        ;
+}
+
+static void publish_headers(void)
+{
+    for (uint64_t i = 0; i < 2; i++)
+        publish_next(0);
+}
+
+static void work_on_many(void)
+{
+    for (int i = 0; i < 2; i++)
+        must(work(4, 0), "working");
+}
+
+/* The one that dies has taken everything, and has released the first. */
+static void take_all_as(uint32_t thread)
+{
+    uint64_t first;
+    model_act_as(thread);
+    int32_t count = get(4, 0, &first);
+    if (count != (int32_t)published)
+        model_fail("not all was taken in setup");
+    if (count > 1)
+        give_back(first, 1);
+    deaths = 1;
+}
+
+/* Draining: the producer is told that all is released when all is. */
+
+static void drain_setup(void)
+{
+    members(1);
+    publish_one();
+}
+
+static void drain_with_heir_setup(void)
+{
+    members(2);
+    publish_one();
+    take_all_as(SECOND);
+}
+
+static void drain_and_make_setup(void)
+{
+    reset(1);
+    model_act_as(PRODUCER);
+    publish_one();
+}
+
+static void drain(void)
+{
+    int32_t status = mapring_drain(producers[PRODUCER], 0);
+    if (status == MAPRING_TIMEOUT)
+        return;
+    must(status, "draining");
+    for (uint64_t i = 0; i < published; i++)
+        if (!being_released[i])
+            model_fail("it is drained, and message %llu is not released", (unsigned long long)i);
+}
+
+static void drain_twice(void)
+{
+    drain();
+    drain();
+}
+
 /* The group is made by its first member, while the producer goes on. */
 
 static void no_group_setup(void)
@@ -252,19 +355,6 @@ static void work_and_die(void)
     if (count > 1)
         give_back(first + 1, 1);
     model_die();
-}
-
-/* The one that dies has taken everything, and has released the first. */
-static void take_all_as(uint32_t thread)
-{
-    uint64_t first;
-    model_act_as(thread);
-    int32_t count = get(4, 0, &first);
-    if (count != (int32_t)published)
-        model_fail("not all was taken in setup");
-    if (count > 1)
-        give_back(first, 1);
-    deaths = 1;
 }
 
 static void full_death_setup(void)
@@ -345,7 +435,7 @@ static void hold_for_a_while(void)
     if (count <= 0)
         return;
     holds[model_self()] = true;
-    model_note("has it");
+    platform_sleep(1);
     holds[model_self()] = false;
     give_back(first, 1);
 }
@@ -373,8 +463,8 @@ static void work_to_the_end(void)
     }
 
 const struct model_program group_scenarios[] = {
-    GROUP("group of two", "Each message goes to one of two members.", 3, .threads = {publish_one, work_once, work_once},
-          .setup = two_setup, .finish = second_finishes),
+    GROUP("group of two", "Each message goes to one of two members, who know where they are.", 3,
+          .threads = {publish_two, work_once, work_once}, .setup = publish_two_setup, .finish = second_finishes),
     GROUP("group of two, on and on", "The same for more messages.", 3, .threads = {publish_two, work_twice, work_twice},
           .setup = two_setup, .finish = second_finishes, .large = true),
     GROUP("group of three", "Each message goes to one of three members.", 4,
@@ -383,6 +473,14 @@ const struct model_program group_scenarios[] = {
           .threads = {publish_if_room, work_once}, .setup = full_setup, .finish = first_finishes),
     GROUP("group, room, two", "The same for two members.", 3, .threads = {publish_twice_if_room, work_once, work_once},
           .setup = full_setup_two, .finish = second_finishes, .large = true),
+    GROUP("group, lap", "In a second lap nothing stale is taken for a message.", 2,
+          .threads = {publish_headers, work_on_many}, .setup = lap_setup, .finish = first_finishes),
+    GROUP("group, drain", "A producer that is told that all is released finds it so.", 2,
+          .threads = {drain_twice, work_once}, .setup = drain_setup, .finish = first_finishes),
+    GROUP("group, drain and heir", "The same while one inherits.", 3, .threads = {drain_twice, work_once, die},
+          .setup = drain_with_heir_setup, .finish = first_finishes),
+    GROUP("group, drain and make", "The same while a group is made.", 2, .threads = {drain_twice, make_group_and_work},
+          .setup = drain_and_make_setup, .finish = first_finishes),
     GROUP("group, made", "Nothing is overwritten from where a new group begins.", 2,
           .threads = {publish_if_room, make_group_and_work}, .setup = no_group_setup, .finish = first_finishes),
     GROUP("group, death", "A member dies between any two stores: another gets what it had not released, marked.", 3,
