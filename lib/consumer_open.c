@@ -86,7 +86,8 @@ static int32_t resume(struct mapring_consumer *consumer)
      * has let that go, nobody else changes the state. */
     uint64_t state = load64_relaxed(&slot->state);
     if ((state & SLOT_LET_GO) != 0 || !compare_and_swap64(&slot->state, state, SLOT_NAMED | MAPRING_RELIABLE))
-        store64_relaxed(&slot->state, SLOT_NAMED | MAPRING_RELIABLE);
+        /* As in slot_take(). */
+        store64_release(&slot->state, SLOT_NAMED | MAPRING_RELIABLE);
     store64_relaxed(&slot->lost, 0);
     if (known && slot_place_at(ring, consumer->slot, told)) {
         consumer->released = told;
@@ -117,7 +118,8 @@ static int32_t move_and_resume(struct mapring_consumer *consumer, uint32_t orpha
     struct slot *slot = &ring->readers->slots[consumer->slot];
     uint64_t state = load64_relaxed(&from->state);
     struct mark told;
-    store64_relaxed(&slot->state, SLOT_NAMED | MAPRING_RELIABLE | (state & SLOT_LET_GO));
+    /* Release: as in slot_take(). */
+    store64_release(&slot->state, SLOT_NAMED | MAPRING_RELIABLE | (state & SLOT_LET_GO));
     if (slot_told(from, &told))
         slot_tell(slot, told);
     /* As in inherit_from(). */

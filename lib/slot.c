@@ -71,7 +71,8 @@ int32_t slot_take(struct ring *ring, uint32_t *number)
     /* Release: pairs with the fence in advance_frontier(). The reads of who held the slot before are over, which
      * came with its lock. */
     store64_release(&slot->cursor, NO_POSITION);
-    store64_relaxed(&slot->state, 0);
+    /* Release: as in slot_leave(), whose store it hides. */
+    store64_release(&slot->state, 0);
     store64_relaxed(&slot->end, 0);
     store64_relaxed(&slot->lost, 0);
     store64_relaxed(&slot->redelivered, 0);
@@ -134,7 +135,9 @@ void slot_leave(struct ring *ring, uint32_t number, bool kept)
     if (!kept) {
         /* Pairs with the fence in advance_frontier(): our reads are over. */
         store64_release(&slot->cursor, NO_POSITION);
-        store64_relaxed(&slot->state, 0);
+        /* Release: pairs with the fence in others_have_messages(): who sees that the place is gone sees where it went.
+         */
+        store64_release(&slot->state, 0);
     }
     platform_unlock(ring->segment, SLOT_NUMBER(number));
 }
