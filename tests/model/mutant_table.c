@@ -68,6 +68,7 @@ const struct mutant mutants[] = {
     {"check.c", "walk", "load64_racing(", MUTATE_RELAX, "commit_header()", NULL, "no scenario: it only tells people"},
     {"check.c", "check", "fence_acquire()", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
     {"check.c", "check", "fence_acquire()", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
+    {"check.c", "check", "fence_acquire()", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
     {"check.c", "check", "load64_acquire(&stream->end)", MUTATE_RELAX, "mapring_end()", NULL, "no scenario: it only tells people"},
     {"check.c", "check_limits", "load64_acquire(&stream->acted)", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
     {"check.c", "gather_groups", "load64_acquire(", MUTATE_RELAX, "take()", NULL, "no scenario: it only tells people"},
