@@ -108,7 +108,7 @@ static int32_t resume(struct mapring_consumer *consumer)
 }
 
 /* The same, into a slot of our own, from one whose lock a child of the dead keeps. */
-static int32_t move_and_resume(struct mapring_consumer *consumer, uint32_t orphan)
+static int32_t move_and_resume(struct mapring_consumer *consumer, uint32_t orphan, const char *name)
 {
     struct ring *ring = &consumer->ring;
     int32_t status = slot_take(ring, &consumer->slot);
@@ -118,6 +118,8 @@ static int32_t move_and_resume(struct mapring_consumer *consumer, uint32_t orpha
     struct slot *slot = &ring->readers->slots[consumer->slot];
     uint64_t state = load64_relaxed(&from->state);
     struct mark told;
+    /* The name first: should we die here, the place is its own. */
+    own_name_store(slot->name, name);
     /* Release: as in slot_take(). */
     store64_release(&slot->state, SLOT_NAMED | MAPRING_RELIABLE | (state & SLOT_LET_GO));
     if (slot_told(from, &told))
@@ -144,7 +146,7 @@ static int32_t attach_named(struct mapring_consumer *consumer, const char *name,
             return MAPRING_NAME_IN_USE;
         if (life == SLOT_DEAD)
             consumer->slot = number;
-        status = life == SLOT_DEAD ? resume(consumer) : move_and_resume(consumer, number);
+        status = life == SLOT_DEAD ? resume(consumer) : move_and_resume(consumer, number, name);
     }
     if (status >= 0)
         own_name_store(ring->readers->slots[consumer->slot].name, name);

@@ -176,8 +176,8 @@ static bool read_range(const struct mapring_consumer *consumer, const struct slo
     if (*end == 0 || !slot_told(dead, from))
         return false;
     /* It may have died before it moved the mark: then it had nothing, unless another took the same. */
-    uint64_t frontier = load64_relaxed(&consumer->ring.stream->frontier);
-    *end = min64(*end, mark_position_until(load64_acquire(&consumer->group->mark), frontier));
+    uint64_t word = load64_acquire(&consumer->group->mark);
+    *end = min64(*end, mark_position_until(word, load64_relaxed(&consumer->ring.stream->frontier)));
     return from->position < *end && *end - from->position <= consumer->capacity;
 }
 

@@ -291,13 +291,6 @@ static void drain_with_heir_setup(void)
     take_all_as(SECOND);
 }
 
-static void drain_and_make_setup(void)
-{
-    reset(1);
-    model_act_as(PRODUCER);
-    publish_one();
-}
-
 static void drain(void)
 {
     int32_t status = mapring_drain(producers[PRODUCER], 0);
@@ -479,8 +472,6 @@ const struct model_program group_scenarios[] = {
           .threads = {drain_twice, work_once}, .setup = drain_setup, .finish = first_finishes),
     GROUP("group, drain and heir", "The same while one inherits.", 3, .threads = {drain_twice, work_once, die},
           .setup = drain_with_heir_setup, .finish = first_finishes),
-    GROUP("group, drain and make", "The same while a group is made.", 2, .threads = {drain_twice, make_group_and_work},
-          .setup = drain_and_make_setup, .finish = first_finishes),
     GROUP("group, made", "Nothing is overwritten from where a new group begins.", 2,
           .threads = {publish_if_room, make_group_and_work}, .setup = no_group_setup, .finish = first_finishes),
     GROUP("group, death", "A member dies between any two stores: another gets what it had not released, marked.", 3,
