@@ -119,6 +119,17 @@ static inline uint32_t fetch_add32(shared32 *shared, uint32_t value)
     return AO_int_fetch_and_add_full(ao32(shared), value);
 }
 
+/* One more, of a figure that one process writes and people read: nothing is decided by it. */
+static inline void count64(shared64 *shared)
+{
+    AO_store(ao64(shared), AO_load(ao64(shared)) + 1);
+}
+
+static inline void count64_clear(shared64 *shared)
+{
+    AO_store(ao64(shared), 0);
+}
+
 static inline void fence_acquire(void)
 {
     AO_nop_read();

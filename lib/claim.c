@@ -114,6 +114,23 @@ static bool advance_frontier(struct mapring_producer *producer, uint64_t end)
     return end <= frontier;
 }
 
+static int32_t sleep_for_readers(struct mapring_producer *producer, uint64_t deadline)
+{
+    struct sleeper *sleeper = &producer->sleeper;
+    for (;;) {
+        enum wait_result result = wait_once(sleeper, deadline);
+        if (result == WAIT_READY)
+            return MAPRING_OK;
+        if (result == WAIT_CANCELLED)
+            return MAPRING_CANCELLED;
+        /* The dead may be all that is in the way. */
+        if (reclaim_dead(producer) > 0 && sleeper->ready(producer))
+            return MAPRING_OK;
+        if (result == WAIT_DEADLINE)
+            return MAPRING_TIMEOUT;
+    }
+}
+
 int32_t wait_for_readers(struct mapring_producer *producer, bool (*ready)(void *producer), int64_t timeout_ns)
 {
     if (ready(producer))
@@ -126,18 +143,13 @@ int32_t wait_for_readers(struct mapring_producer *producer, bool (*ready)(void *
     }
     if (timeout_ns == 0)
         return MAPRING_TIMEOUT;
-    uint64_t deadline = deadline_after(timeout_ns);
+    int32_t status = wait_begin(&producer->sleeper);
+    if (status < 0)
+        return status;
     producer->sleeper.ready = ready;
-    for (;;) {
-        enum wait_result result = wait_once(&producer->sleeper, deadline);
-        if (result == WAIT_READY)
-            return MAPRING_OK;
-        /* The dead may be all that is in the way. */
-        if (reclaim_dead(producer) > 0 && ready(producer))
-            return MAPRING_OK;
-        if (result == WAIT_DEADLINE)
-            return MAPRING_TIMEOUT;
-    }
+    status = sleep_for_readers(producer, deadline_after(timeout_ns));
+    wait_end(&producer->sleeper);
+    return status;
 }
 
 static bool room_is_there(void *context)
@@ -168,7 +180,7 @@ static int32_t wait_for_room(struct mapring_producer *producer, int64_t timeout_
     if (let_go_at > now) {
         uint64_t until = min64(deadline, let_go_at);
         int32_t status = wait_for_readers(producer, room_is_there, until > now ? (int64_t)(until - now) : 0);
-        if (status == MAPRING_OK || deadline < let_go_at)
+        if (status != MAPRING_TIMEOUT || deadline < let_go_at)
             return status;
     }
     if (reclaim_dead(producer) == 0 || !room_is_there(producer))
@@ -197,11 +209,13 @@ int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t t
 
     producer->wanted_end = end;
     producer->failure = MAPRING_OK;
-    if (wait_for_room(producer, timeout_ns) < 0)
-        return MAPRING_FULL;
+    int32_t status = wait_for_room(producer, timeout_ns);
+    if (status < 0)
+        return status == MAPRING_TIMEOUT ? MAPRING_FULL : status;
     if (producer->failure < 0)
         return producer->failure;
     producer->full_since = 0;
+    forget_undue(producer);
     if (position >= producer->indexed_end) {
         index_note(&producer->ring, (struct mark){position, producer->sequence, 0});
         producer->indexed_end = stride_end(position, capacity);

@@ -1,6 +1,6 @@
 /*
- * Reading: docs/design.md P2. What is done for every message is here; attaching is in consumer_open.c, sleeping in
- * wait.c.
+ * Reading: docs/design.md P2. What is done for every message is here; attaching is in consumer_open.c, waiting in
+ * consumer_wait.c.
  */
 #include "consumer.h"
 #include "life.h"
@@ -20,7 +20,8 @@ static void ring_producer(struct mapring_consumer *consumer)
          * nothing of ours. */
         compare_and_swap64(&slot->state, state, state | SLOT_FENCES);
     }
-    bell_ring(room, consumer->sleeper.parking, PRODUCER_NUMBER, PRODUCER_NUMBER);
+    wake_producer(&consumer->ring, consumer->sleeper.parking);
+    count64(&consumer->sleeper.counts->wakes);
 }
 
 void look_for_producer(struct mapring_consumer *consumer)
@@ -145,126 +146,6 @@ static inline mapring_message take_message(struct mapring_consumer *consumer, ui
     prefetch_beyond(consumer->data, consumer->capacity - 1, consumer->position, size);
     consumer->position += size;
     return message;
-}
-
-/* What a caught-up consumer may look at next: 1 a message (or what makes no sense), MAPRING_STREAM_ENDED, or 0: nothing
- * yet. */
-static int32_t news(struct mapring_consumer *consumer)
-{
-    if (consumer->group != NULL)
-        return group_news(consumer);
-    /* Needs no order: it counts only for who has read everything before it. */
-    bool ended = load64_relaxed(&consumer->ring.stream->end) == consumer->position;
-    uint64_t header;
-    if (next_message(consumer, &header) != 0)
-        return 1;
-    /* Who was lapped sees zeros too, and must not wait for them. */
-    if (consumer->watched && (is_let_go(consumer) || is_lapped(consumer, consumer->position)))
-        return 1;
-    return ended ? MAPRING_STREAM_ENDED : 0;
-}
-
-bool consumer_has_news(void *context)
-{
-    return news(context) != 0;
-}
-
-bool is_alone(const struct mapring_consumer *consumer)
-{
-    /* Looked at twice: a successor takes the lock, then says that the stream has been handed over. */
-    return !producer_lives(&consumer->ring) &&
-           load64_relaxed(&consumer->ring.stream->handing_over) < platform_clock_ns() &&
-           !producer_lives(&consumer->ring);
-}
-
-bool consumer_is_fenced(void *context)
-{
-    const struct mapring_consumer *consumer = context;
-    /* Pairs with the release stores in choose_fence() and ring_consumers(). */
-    return load64_acquire(&consumer->ring.stream->fence) == MAPRING_FENCE_FULL;
-}
-
-/*
- * A consumer that follows a dense stream word by word takes the producer's cache
- * line from it for every message, and both crawl. One that looks away for a moment gets
- * many messages at once, and the producer is undisturbed. So who is caught up now and then looks away; if that brought
- * many messages, it does so every time, and if not, more and more seldom, so that it costs a sparse stream nothing.
- */
-#define STEP_BACK_NS 1000u
-#define STEP_BACK_MESSAGES 16u
-#define STEPS_APART_MIN 16u
-#define STEPS_APART_MAX 4096u
-
-static void step_back(struct mapring_consumer *consumer)
-{
-    if (consumer->stepped_back) {
-        if (consumer->sequence - consumer->stepped_sequence >= STEP_BACK_MESSAGES)
-            consumer->steps_apart = STEPS_APART_MIN;
-        else
-            consumer->steps_left = consumer->steps_apart = (uint32_t)min64(2 * consumer->steps_apart, STEPS_APART_MAX);
-    }
-    consumer->stepped_back = consumer->steps_left == 0;
-    if (!consumer->stepped_back) {
-        consumer->steps_left--;
-        return;
-    }
-    consumer->stepped_sequence = consumer->sequence;
-    uint64_t end = platform_clock_ns() + STEP_BACK_NS;
-    do
-        spin_pause();
-    while (platform_clock_ns() < end);
-}
-
-/* An observer cannot ask to be woken. The first looks come soon, for who is only just caught up. */
-#define LOOK_MIN_NS 20000u
-#define LOOK_MAX_NS 10000000u
-
-static int32_t look_out_for_news(struct mapring_consumer *consumer, uint64_t deadline)
-{
-    for (uint64_t pause = LOOK_MIN_NS;; pause = min64(2 * pause, LOOK_MAX_NS)) {
-        int32_t found = news(consumer);
-        if (found != 0)
-            return found;
-        uint64_t now = platform_clock_ns();
-        if (now >= deadline || pause == LOOK_MAX_NS) {
-            bool alone = is_alone(consumer);
-            found = news(consumer);
-            if (found != 0 || alone)
-                return found != 0 ? found : MAPRING_NO_PRODUCER;
-        }
-        if (now >= deadline)
-            return 0;
-        platform_sleep(min64(pause, deadline - now));
-    }
-}
-
-int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_ns)
-{
-    /* Caught up: tell the producer everything that was released, and what is released before the next message. */
-    consumer->untold_max = 0;
-    if (consumer->group == NULL && consumer->stored != consumer->released.position)
-        store_cursor(consumer);
-    int32_t found = news(consumer);
-    if (found != 0 || timeout_ns == 0)
-        return found;
-    uint64_t deadline = deadline_after(timeout_ns);
-    if (consumer->slot == NO_SLOT)
-        return look_out_for_news(consumer, deadline);
-    step_back(consumer);
-    for (;;) {
-        enum wait_result result = wait_once(&consumer->sleeper, deadline);
-        bool alone = result != WAIT_READY && is_alone(consumer);
-        found = news(consumer);
-        if (found != 0)
-            return found;
-        if (alone)
-            return MAPRING_NO_PRODUCER;
-        /* Others of the group may have died with messages unreleased: our caller looks. */
-        if (result == WAIT_QUANTUM && consumer->group != NULL)
-            return 1;
-        if (result == WAIT_DEADLINE)
-            return 0;
-    }
 }
 
 /*

@@ -1,6 +1,6 @@
 /*
- * The consumer's private state, shared by consumer.c (reading), watch.c (what may be overwritten), group.c (members)
- * and consumer_open.c (attaching and leaving).
+ * The consumer's private state, shared by consumer.c (reading), consumer_wait.c (waiting), watch.c (what may be
+ * overwritten), group.c (members) and consumer_open.c (attaching and leaving).
  */
 #ifndef MAPRING_LIB_CONSUMER_H
 #define MAPRING_LIB_CONSUMER_H
@@ -57,6 +57,11 @@ struct mapring_consumer {
     uint64_t torn_messages;
     uint64_t redelivered;
 
+    /* Waiting. */
+    uint64_t watermark_bytes; /* 0: none */
+    uint64_t watermark_ns;
+    uint64_t wake_at; /* as its slot says */
+
     /* Of a member. */
     struct group *group;
     uint32_t group_number;
@@ -91,6 +96,8 @@ void store_cursor(struct mapring_consumer *consumer);
 
 /* Wakes the producer if it sleeps. */
 void look_for_producer(struct mapring_consumer *consumer);
+
+/* consumer_wait.c */
 
 /* Waits until there is something to look at: 1; 0 when the time passed, or why nothing will come. */
 int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_ns);

@@ -230,9 +230,11 @@ static int32_t open_consumer(const char *name, const mapring_consumer_options *o
     consumer->position = consumer->released.position;
     consumer->sequence = consumer->released.sequence;
     consumer->plain = is_plain(consumer);
+    sleeper_set_waiting(&consumer->sleeper, options->waiting);
     if (consumer->slot == NO_SLOT)
         return attached;
     struct ring *ring = &consumer->ring;
+    struct slot *slot = &ring->readers->slots[consumer->slot];
     status = platform_parking_open(ring->geometry.ring_id, SLOT_NUMBER(consumer->slot), &consumer->sleeper.parking);
     if (status < 0)
         return status;
@@ -241,8 +243,16 @@ static int32_t open_consumer(const char *name, const mapring_consumer_options *o
     consumer->sleeper.ready = consumer_has_news;
     consumer->sleeper.peer_fences = consumer_is_fenced;
     consumer->sleeper.context = consumer;
+    consumer->sleeper.counts = &slot->counts;
+    count64_clear(&slot->counts.parks);
+    count64_clear(&slot->counts.wakes);
+    count64_clear(&slot->counts.avoided);
+    count64_clear(&slot->counts.spurious);
+    slot_tell_waiting(slot, options->waiting, 0);
+    /* As the slot's last consumer left it. */
+    consumer->wake_at = load64_relaxed(&slot->wake_at);
     if (!consumer->named && consumer->group == NULL)
-        slot_announce(&ring->readers->slots[consumer->slot], consumer->kind | (consumer->fences ? SLOT_FENCES : 0));
+        slot_announce(slot, consumer->kind | (consumer->fences ? SLOT_FENCES : 0));
     if (consumer->group != NULL)
         /* Who waits for consumers looks. */
         look_for_producer(consumer);
@@ -262,6 +272,7 @@ static int32_t check_options(const struct mapring_consumer_options *options)
 {
     if (options->struct_size != sizeof *options || options->start > MAPRING_FROM_TIME ||
         (options->flags & ~(uint32_t)MAPRING_OTHER_OWNERS) != 0 || options->kind > MAPRING_OBSERVER ||
+        options->waiting > MAPRING_WAIT_PARK || options->reserved0 != 0 ||
         !all_zero(options->reserved, sizeof options->reserved))
         return MAPRING_INVALID_OPTIONS;
     bool reliable = options->kind == 0 || options->kind == MAPRING_RELIABLE;
@@ -312,15 +323,18 @@ static void leave(struct mapring_consumer *consumer)
     /* The slot may be somebody else's by now, so this cannot be look_for_producer(). */
     struct bell *room = &ring->readers->room;
     fence_full();
-    if ((load64_relaxed(&room->sleepers) & ~SLEEPERS_WANT_FENCES) != 0)
-        bell_ring(room, consumer->sleeper.parking, PRODUCER_NUMBER, PRODUCER_NUMBER);
+    if ((load64_relaxed(&room->sleepers) & ALL_SLEEPERS) != 0)
+        wake_producer(ring, consumer->sleeper.parking);
 }
 
 void mapring_consumer_close(mapring_consumer *consumer)
 {
     if (consumer == NULL)
         return;
-    if (consumer->slot != NO_SLOT && platform_segment_is_ours(consumer->ring.segment))
+    bool ours = consumer->ring.segment != NULL && platform_segment_is_ours(consumer->ring.segment);
+    if (ours)
+        wait_shut(&consumer->sleeper);
+    if (ours && consumer->slot != NO_SLOT)
         leave(consumer);
     platform_parking_close(consumer->sleeper.parking);
     ring_close(&consumer->ring);

@@ -258,8 +258,8 @@ void group_release(struct mapring_consumer *consumer)
     /* At the end of the stream the others wait for this. */
     struct bell *news = &consumer->ring.readers->news;
     if (load64_relaxed(&consumer->ring.stream->end) != NO_POSITION &&
-        (load64_relaxed(&news->sleepers) & ~SLEEPERS_WANT_FENCES) != 0)
-        bell_ring(news, consumer->sleeper.parking, SLOT_NUMBER(0), consumer->ring.geometry.slot_count);
+        (load64_relaxed(&news->sleepers) & ALL_SLEEPERS) != 0)
+        wake_consumers(&consumer->ring, consumer->sleeper.parking, ALL_SLEEPERS);
 }
 
 /* Whether another member, dead or alive, has messages unreleased. */

@@ -77,6 +77,12 @@ static bool describe_consumer(const struct ring *ring, uint32_t number, struct m
         .lost = load64_relaxed(&slot->lost),
         .redelivered = load64_relaxed(&slot->redelivered),
         .let_go = (state & SLOT_LET_GO) != 0,
+        .waiting = (uint32_t)(load64_relaxed(&slot->waiting) & 0xff),
+        .parks = load64_relaxed(&slot->counts.parks),
+        .wakes = load64_relaxed(&slot->counts.wakes),
+        .wakes_avoided = load64_relaxed(&slot->counts.avoided),
+        .spurious_wakes = load64_relaxed(&slot->counts.spurious),
+        .descriptor = (uint32_t)(load64_relaxed(&slot->waiting) >> SLOT_METHOD_SHIFT & 0xff),
     };
     uint64_t group = load64_relaxed(&slot->group);
     if ((state & SLOT_NAMED) != 0)
@@ -145,6 +151,10 @@ int32_t mapring_stat(const char *name, const char *file, mapring_ring_info *info
             .evictions = load64_relaxed(&stream->evictions),
             .demotions = load64_relaxed(&stream->demotions),
             .flushed = flushed.position,
+            .parks = load64_relaxed(&stream->counts.parks),
+            .wakes = load64_relaxed(&stream->counts.wakes),
+            .wakes_avoided = load64_relaxed(&stream->counts.avoided),
+            .spurious_wakes = load64_relaxed(&stream->counts.spurious),
         };
         memcpy(info->name, identity.name, strlen(identity.name));
         if (info->producer_pid != 0)

@@ -161,6 +161,14 @@ struct checkpoint {
     uint8_t unused[512 - 72]; /* a sector each: disks write them whole */
 };
 
+/* How often, for people. */
+struct wait_counts {
+    shared64 parks;    /* it slept */
+    shared64 wakes;    /* it woke others */
+    shared64 avoided;  /* a wait was over before it slept; the producer found sleepers of whom none was due */
+    shared64 spurious; /* it was woken for nothing */
+};
+
 struct stream {
     /* Line 0: the limits of overwriting (docs/design.md P3). */
     shared64 frontier; /* everything below frontier - capacity may be overwritten from now on */
@@ -181,7 +189,10 @@ struct stream {
     shared64 boot_id[2];    /* of the machine, when the last producer attached */
     uint8_t unused1[BLOCK_SIZE - 96];
 
-    uint8_t unused2[1024 - 2 * BLOCK_SIZE];
+    /* Line 2: how the producer waits. */
+    shared64 address; /* as in struct slot */
+    struct wait_counts counts;
+    uint8_t unused2[1024 - 2 * BLOCK_SIZE - 40];
 
     struct checkpoint checkpoints[2]; /* written in turn */
 
@@ -211,13 +222,16 @@ static_assert(sizeof(struct stream) == STREAM_HEAD_SIZE, "format 1");
  * raise their bit; the bell is rung by lowering the bits, then changing the doorbell.
  */
 struct bell {
-    shared64 sleepers; /* bit n % 62: sleeper n; bit 63: some sleeper needs fences */
-    uint8_t unused0[BLOCK_SIZE - 8];
+    shared64 sleepers; /* bit n % 61: sleeper n; bits 62 and 63: as below */
+    shared64 delayed;  /* the same bits: of those who once asked to be woken later, by `wake_at`; never lowered */
+    shared64 distant;  /* the same bits: of those who once had an address; never lowered */
+    uint8_t unused0[BLOCK_SIZE - 24];
     shared32 doorbell;
     uint8_t unused1[BLOCK_SIZE - 4];
 };
 
-#define SLEEPERS_WANT_FENCES ((uint64_t)1 << 63)
+#define SLEEPERS_WANT_FENCES ((uint64_t)1 << 63) /* some sleeper needs fences */
+#define SLEEPERS_CHANGED ((uint64_t)1 << 62)     /* some sleeper wants to be woken sooner than it said */
 
 /*
  * A record boundary in one word: the low 32 bits of position / 8, and above them those of the number of the message
@@ -237,7 +251,12 @@ struct slot {
     shared64 state;       /* 0: free; else kind, SLOT_* flags, a count, and the process id */
     shared64 lost;        /* messages lost, */
     shared64 redelivered; /* messages had from other members, for people */
-    uint8_t unused0[BLOCK_SIZE - 56];
+    shared64 wake_at;     /* who sleeps wants to be woken when the producer's position is here; 0: at once */
+    shared64 address;     /* of its descriptor (wait.c); 0: it has none, or one that needs no address */
+    /* For people. */
+    shared64 waiting; /* MAPRING_WAIT_ADAPTIVE, ...; from bit 8 on MAPRING_DESCRIPTOR_FUTEX, ... */
+    struct wait_counts counts;
+    uint8_t unused0[BLOCK_SIZE - 112];
 
     /* Line 1: who that is, stored before the state. */
     shared64 place; /* as in struct platform_process */
@@ -252,6 +271,7 @@ struct slot {
 #define SLOT_FENCES ((uint64_t)1 << 8)  /* its consumer fences between storing the cursor and looking for sleepers */
 #define SLOT_NAMED ((uint64_t)1 << 9)   /* keeps its place when its consumer is gone */
 #define SLOT_LET_GO ((uint64_t)1 << 10) /* the producer does not wait for its cursor any longer */
+#define SLOT_METHOD_SHIFT 8             /* of the method in `waiting` */
 #define SLOT_COUNT_SHIFT 16             /* 16 bits that change with each consumer in the slot */
 #define SLOT_COUNT_MASK ((uint64_t)0xffff << SLOT_COUNT_SHIFT)
 #define SLOT_PID_SHIFT 32
@@ -287,6 +307,10 @@ static_assert(offsetof(struct slot, sequence) == 8, "format 1");
 static_assert(offsetof(struct slot, mark) == 16, "format 1");
 static_assert(offsetof(struct slot, end) == 24, "format 1");
 static_assert(offsetof(struct slot, state) == 32, "format 1");
+static_assert(offsetof(struct slot, wake_at) == 56, "format 1");
+static_assert(offsetof(struct slot, address) == 64, "format 1");
+static_assert(offsetof(struct slot, counts) == 80, "format 1");
+static_assert(offsetof(struct stream, address) == 256, "format 1");
 static_assert(offsetof(struct slot, place) == BLOCK_SIZE, "format 1");
 static_assert(offsetof(struct slot, name) == BLOCK_SIZE + 16, "format 1");
 static_assert(offsetof(struct slot, group) == BLOCK_SIZE + 80, "format 1");

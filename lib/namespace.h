@@ -6,7 +6,6 @@
 #ifndef MAPRING_LIB_NAMESPACE_H
 #define MAPRING_LIB_NAMESPACE_H
 
-#define bell_ring mapring_private_bell_ring
 #define canonical_name mapring_private_canonical_name
 #define checkpoints_are_sound mapring_private_checkpoints_are_sound
 #define claim_room mapring_private_claim_room
@@ -14,6 +13,7 @@
 #define consumer_is_fenced mapring_private_consumer_is_fenced
 #define deadline_after mapring_private_deadline_after
 #define end_run mapring_private_end_run
+#define forget_undue mapring_private_forget_undue
 #define geometry_of mapring_private_geometry_of
 #define give_up_torn mapring_private_give_up_torn
 #define group_drop mapring_private_group_drop
@@ -51,6 +51,8 @@
 #define linux_status mapring_private_linux_status
 #define linux_stored_name mapring_private_linux_stored_name
 #define linux_temporaries_sweep mapring_private_linux_temporaries_sweep
+#define look_as_asked mapring_private_look_as_asked
+#define look_closer mapring_private_look_closer
 #define look_for_producer mapring_private_look_for_producer
 #define mark_position_from mapring_private_mark_position_from
 #define mark_position_until mapring_private_mark_position_until
@@ -120,12 +122,12 @@
 #define registry_unlock mapring_private_registry_unlock
 #define resume_lapped mapring_private_resume_lapped
 #define ring_close mapring_private_ring_close
-#define ring_consumers mapring_private_ring_consumers
 #define ring_create mapring_private_ring_create
 #define ring_open mapring_private_ring_open
 #define ring_publish mapring_private_ring_publish
 #define secure_frontier mapring_private_secure_frontier
 #define segment_size_of mapring_private_segment_size_of
+#define sleeper_set_waiting mapring_private_sleeper_set_waiting
 #define slot_announce mapring_private_slot_announce
 #define slot_examine mapring_private_slot_examine
 #define slot_examine_again mapring_private_slot_examine_again
@@ -142,9 +144,19 @@
 #define validate_header mapring_private_validate_header
 #define validate_identity mapring_private_validate_identity
 #define validate_name mapring_private_validate_name
+#define wait_begin mapring_private_wait_begin
+#define wait_cancel mapring_private_wait_cancel
+#define wait_end mapring_private_wait_end
 #define wait_for_news mapring_private_wait_for_news
 #define wait_for_readers mapring_private_wait_for_readers
+#define wait_is_covered mapring_private_wait_is_covered
 #define wait_once mapring_private_wait_once
+#define wait_raise mapring_private_wait_raise
+#define wait_shut mapring_private_wait_shut
+#define wait_take_cancel mapring_private_wait_take_cancel
+#define wake_all mapring_private_wake_all
+#define wake_consumers mapring_private_wake_consumers
+#define wake_producer mapring_private_wake_producer
 #define walk_to_newest mapring_private_walk_to_newest
 #define walk_to_start mapring_private_walk_to_start
 #define walk_until mapring_private_walk_until

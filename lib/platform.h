@@ -165,7 +165,7 @@ bool platform_process_gone(const struct platform_process *process);
  * Sleepers are numbered: 0 is the producer, 1 + slot a consumer. In a word of
  * sleepers, sleeper n is bit n % PLATFORM_SLEEPER_BITS.
  */
-#define PLATFORM_SLEEPER_BITS 62
+#define PLATFORM_SLEEPER_BITS 61
 
 /* What one handle needs to sleep and to wake others. */
 struct platform_parking;

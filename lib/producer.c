@@ -27,16 +27,6 @@ static inline bool fits(const struct mapring_producer *producer, uint64_t length
     return fits_between(producer->next, producer->limit, length);
 }
 
-/* The fence of a producer that heavy fences do not reach, and the closer look at the sleepers. */
-static NOINLINE void look_closer(struct mapring_producer *producer)
-{
-    /* Pairs with the fence in wait_once(). Without it here, the sleeper's is a heavy one and stands for both. */
-    if (producer->fences)
-        fence_full();
-    if ((load64_relaxed(producer->sleepers) & ~SLEEPERS_WANT_FENCES) != 0 || !producer->fences)
-        ring_consumers(producer);
-}
-
 /* Makes the record, or the run of records, at `start` visible. The header behind it must be 0 by now. */
 static inline void commit_header(struct mapring_producer *producer, uint8_t *start, uint64_t header)
 {
@@ -46,25 +36,30 @@ static inline void commit_header(struct mapring_producer *producer, uint8_t *sta
         look_closer(producer);
 }
 
-void end_run(struct mapring_producer *producer)
+/* The same, with the flags of the call that does it. */
+static void commit_as_asked(struct mapring_producer *producer, uint8_t *start, uint64_t header, uint32_t flags)
+{
+    if (flags == 0) {
+        commit_header(producer, start, header);
+        return;
+    }
+    /* Release: as above. */
+    store64_release(header_at(start), header);
+    look_as_asked(producer, flags);
+}
+
+static void end_run_as_asked(struct mapring_producer *producer, uint32_t flags)
 {
     if (producer->run_header == 0)
         return;
     uint64_t header = producer->run_header;
     producer->run_header = 0;
-    commit_header(producer, producer->run_start, header);
+    commit_as_asked(producer, producer->run_start, header, flags);
 }
 
-void ring_consumers(struct mapring_producer *producer)
+void end_run(struct mapring_producer *producer)
 {
-    struct ring *ring = &producer->ring;
-    if ((load64_relaxed(producer->sleepers) & SLEEPERS_WANT_FENCES) != 0 && !producer->fences) {
-        producer->fences = true;
-        producer->no_sleepers = ALWAYS_LOOK;
-        /* Pairs with consumer_is_fenced(): who reads it sees all that was published without a fence. */
-        store64_release(&ring->stream->fence, MAPRING_FENCE_FULL);
-    }
-    bell_ring(&ring->readers->news, producer->sleeper.parking, SLOT_NUMBER(0), ring->geometry.slot_count);
+    end_run_as_asked(producer, 0);
 }
 
 /* Appends a record whose payload is in place, as part of a run or on its own. The slow twin of publish(): it wraps. */
@@ -82,7 +77,7 @@ static void append(struct mapring_producer *producer, uint64_t header, uint32_t 
     store64_relaxed(header_at(next), 0);
     producer->next = next;
     if (producer->run_header == 0 && (flags & MAPRING_MORE) == 0) {
-        commit_header(producer, record, header);
+        commit_as_asked(producer, record, header, flags);
     } else if (producer->run_header == 0) {
         producer->run_start = record;
         producer->run_header = header;
@@ -90,7 +85,7 @@ static void append(struct mapring_producer *producer, uint64_t header, uint32_t 
         /* Made visible by the release store of the run's first header. */
         store64_relaxed(header_at(record), header);
         if ((flags & MAPRING_MORE) == 0)
-            end_run(producer);
+            end_run_as_asked(producer, flags);
     }
 }
 
@@ -107,11 +102,17 @@ static void append_message(struct mapring_producer *producer, uint64_t length, u
     append(producer, message_header(length, tag), flags);
 }
 
+static bool flags_are_known(uint32_t flags)
+{
+    const uint32_t both = MAPRING_WAKE_NEVER | MAPRING_WAKE_ALWAYS;
+    return (flags & ~(MAPRING_MORE | both)) == 0 && (flags & both) != both;
+}
+
 /* Everything that mapring_publish() below leaves out. */
 static NOINLINE int32_t publish_slow(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
                                      uint32_t flags, int64_t timeout_ns)
 {
-    if (producer == NULL || timeout_ns < 0 || (flags & ~(uint32_t)MAPRING_MORE) != 0 || (data == NULL && length > 0))
+    if (producer == NULL || timeout_ns < 0 || !flags_are_known(flags) || (data == NULL && length > 0))
         return MAPRING_INVALID_ARGUMENT;
     uint64_t padding = 0;
     if (!fits(producer, length)) {
@@ -295,7 +296,7 @@ static void close_claim(struct mapring_producer *producer)
 
 int32_t mapring_commit(mapring_producer *producer, uint64_t length, uint32_t tag, uint32_t flags)
 {
-    if (producer == NULL || (flags & ~(uint32_t)MAPRING_MORE) != 0)
+    if (producer == NULL || !flags_are_known(flags))
         return MAPRING_INVALID_ARGUMENT;
     if (producer->claim_count == 0)
         return MAPRING_NO_CLAIM;

@@ -44,6 +44,7 @@ struct mapring_producer {
     uint64_t durable;     /* the frontier that a power cut leaves; UINT64_MAX: no matter */
     struct mark flushed;  /* where what was flushed ends */
     int32_t failure;      /* why the disk could not be written to; MAPRING_OK: it could */
+    uint64_t undue;       /* the bits of sleepers who are not to be woken yet */
     uint64_t *dead_since; /* of each slot, then each group, when it was found without a process; 0: it was not */
     struct ring ring;
     struct sleeper sleeper;
@@ -51,7 +52,7 @@ struct mapring_producer {
     uint32_t wanted_consumers; /* or so many consumers */
 };
 
-/* A value of `no_sleepers` that *sleepers never has (bit 62 is nobody's), for a producer that must fence first. */
+/* A value of `no_sleepers` that *sleepers never has (bit 61 is nobody's), for a producer that must fence first. */
 #define ALWAYS_LOOK UINT64_MAX
 
 static inline uint64_t producer_position(const struct mapring_producer *producer)
@@ -104,7 +105,18 @@ int32_t wait_for_readers(struct mapring_producer *producer, bool (*ready)(void *
 /* Makes an open run visible. */
 void end_run(struct mapring_producer *producer);
 
-/* Wakes consumers that sleep, and does what they ask for; also if it seems that there are none. */
-void ring_consumers(struct mapring_producer *producer);
+/* producer_wake.c */
+
+/* After a publish, when *sleepers does not read `no_sleepers`: fences if it must, and wakes who sleeps and is due. */
+void look_closer(struct mapring_producer *producer);
+
+/* Wakes all consumers that sleep, and does what they ask for; also if it seems that there are none. */
+void wake_all(struct mapring_producer *producer);
+
+/* The same with regard to MAPRING_WAKE_NEVER and MAPRING_WAKE_ALWAYS. */
+void look_as_asked(struct mapring_producer *producer, uint32_t flags);
+
+/* From here on the next publish looks at all sleepers, also those that were not due. */
+void forget_undue(struct mapring_producer *producer);
 
 #endif

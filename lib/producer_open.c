@@ -81,13 +81,14 @@ static void choose_fence(struct mapring_producer *producer)
     bool reached = platform_heavy_fence_register();
     bool wanted = (load64_relaxed(producer->sleepers) & SLEEPERS_WANT_FENCES) != 0;
     producer->fences = !reached || wanted;
+    producer->undue = 0;
     producer->no_sleepers = producer->fences ? ALWAYS_LOOK : 0;
     /* Before the first publish. Pairs with producer_fences() in consumer.c. */
     store64_release(&ring->stream->fence, producer->fences ? MAPRING_FENCE_FULL : MAPRING_FENCE_ASYMMETRIC);
 }
 
 /* The ring is mapped and its producer's lock is ours. */
-static int32_t start(struct mapring_producer *producer)
+static int32_t start(struct mapring_producer *producer, uint32_t waiting)
 {
     struct ring *ring = &producer->ring;
     producer->dead_since = calloc(ring->geometry.slot_count + GROUPS_MAX, sizeof *producer->dead_since);
@@ -99,7 +100,9 @@ static int32_t start(struct mapring_producer *producer)
         .number = PRODUCER_NUMBER,
         .peer_fences = consumers_fence,
         .context = producer,
+        .counts = &ring->stream->counts,
     };
+    sleeper_set_waiting(&producer->sleeper, waiting);
     int32_t status = platform_parking_open(ring->geometry.ring_id, PRODUCER_NUMBER, &producer->sleeper.parking);
     if (status < 0)
         return status;
@@ -108,7 +111,7 @@ static int32_t start(struct mapring_producer *producer)
         return status;
     choose_fence(producer);
     /* Consumers that slept while there was no producer look again. */
-    ring_consumers(producer);
+    wake_all(producer);
     return MAPRING_OK;
 }
 
@@ -231,7 +234,7 @@ static int32_t open_producer(const char *name, const struct mapring_producer_opt
     if (status < 0)
         return status;
     uint64_t end = load64_relaxed(&producer->ring.stream->end);
-    status = start(producer);
+    status = start(producer, options->waiting);
     if (status == MAPRING_OK && found != FOUND_NAME) {
         status = ring_publish(&producer->ring);
         if (status < 0)
@@ -267,6 +270,7 @@ static int32_t check_options(const struct mapring_producer_options *options)
 {
     if (options->struct_size != sizeof *options || options->mode > MAPRING_OPEN_EXISTING ||
         (options->permissions & ~(uint32_t)0666) != 0 || options->slow_policy > MAPRING_SLOW_EVICT ||
+        options->waiting > MAPRING_WAIT_PARK || options->reserved0 != 0 ||
         (options->flags & ~(uint32_t)(MAPRING_DURABLE | MAPRING_OTHER_OWNERS)) != 0 ||
         ((options->flags & MAPRING_DURABLE) != 0 && options->file == NULL) ||
         !all_zero(options->reserved, sizeof options->reserved))
@@ -324,7 +328,7 @@ int32_t mapring_end(mapring_producer *producer)
     store64_relaxed(&producer->ring.stream->end, producer_position(producer));
     if (producer->fences)
         fence_full();
-    ring_consumers(producer);
+    wake_all(producer);
     return MAPRING_OK;
 }
 
@@ -335,9 +339,8 @@ void mapring_producer_close(mapring_producer *producer)
     if (producer->ring.segment != NULL && platform_segment_is_ours(producer->ring.segment) && !producer->handed_over) {
         end_run(producer);
         producer_unlock(&producer->ring);
-        /* The stream may be a successor's by now, so this cannot be ring_consumers(). */
-        bell_ring(&producer->ring.readers->news, producer->sleeper.parking, SLOT_NUMBER(0),
-                  producer->ring.geometry.slot_count);
+        /* The stream may be a successor's by now, so this cannot be wake_all(). */
+        wake_consumers(&producer->ring, producer->sleeper.parking, ALL_SLEEPERS);
     }
     platform_parking_close(producer->sleeper.parking);
     ring_close(&producer->ring);
@@ -364,17 +367,19 @@ int32_t mapring_handover(mapring_producer *producer, int64_t timeout_ns)
     store64_relaxed(&ring->stream->handing_over, platform_clock_ns() + HANDING_OVER_NS);
     producer_unlock(ring);
     uint64_t now;
-    while (load64_relaxed(&ring->stream->epoch) == epoch && (now = platform_clock_ns()) < deadline) {
+    bool cancelled = false;
+    while (load64_relaxed(&ring->stream->epoch) == epoch && !cancelled && (now = platform_clock_ns()) < deadline) {
         /* Not for longer than we live. */
         store64_relaxed(&ring->stream->handing_over, now + HANDING_OVER_NS);
         platform_sleep(SUCCESSION_PAUSE_NS);
+        cancelled = wait_take_cancel(&producer->sleeper);
     }
 
     /* Whoever holds the lock now will come, or has. */
     if (load64_relaxed(&ring->stream->epoch) == epoch && producer_lock(ring) == 1) {
         if (load64_relaxed(&ring->stream->epoch) == epoch) {
             store64_relaxed(&ring->stream->handing_over, 0);
-            return MAPRING_TIMEOUT;
+            return cancelled ? MAPRING_CANCELLED : MAPRING_TIMEOUT;
         }
         producer_unlock(ring);
     }

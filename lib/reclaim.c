@@ -106,6 +106,6 @@ uint32_t let_go_slow(struct mapring_producer *producer, uint64_t end)
     }
     /* Who sleeps looks why it is woken. */
     if (count > 0)
-        ring_consumers(producer);
+        wake_all(producer);
     return count;
 }

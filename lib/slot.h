@@ -34,6 +34,12 @@ static inline void slot_tell(struct slot *slot, struct mark mark)
 /* The mark that was told last, as who told it saw it, though it died in the middle. False if that is nonsense. */
 bool slot_told(const struct slot *slot, struct mark *mark);
 
+/* For people: how its consumer waits, and by what descriptor. */
+static inline void slot_tell_waiting(struct slot *slot, uint32_t waiting, uint32_t method)
+{
+    store64_relaxed(&slot->waiting, waiting | (uint64_t)method << SLOT_METHOD_SHIFT);
+}
+
 /* Says who holds the slot: kind and SLOT_* flags. Name and group are stored before. */
 void slot_announce(struct slot *slot, uint64_t kind_and_flags);
 

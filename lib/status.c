@@ -48,6 +48,7 @@ static const struct status_words statuses[] = {
     STATUS(MAPRING_NO_SLOT, "The ring has as many consumers as it was made for; end one, or make it with more slots."),
     STATUS(MAPRING_BUSY, "Somebody else is using it; wait, or find out who."),
     STATUS(MAPRING_ADDRESS_TAKEN, "The wanted address is taken in this process, or is never to be had; use another."),
+    STATUS(MAPRING_CANCELLED, "The wait was ended by a cancel call; nothing is lost, call again to wait on."),
     STATUS(MAPRING_LAPPED,
            "The producer overwrote messages before they were read, or while; read on with the oldest one "
            "there is, and ask mapring_progress() how many were lost."),

@@ -1,37 +1,152 @@
 #include "wait.h"
 
+#include <mapring/wait.h>
+
 #include "record.h"
 
-/* About what parking and waking costs: who spins longer than that should have slept. */
-#define SPINS 100
+/*
+ * Adaptive waiting. What sleeping and being woken costs is a few times 10 us on most machines, so who spins longer
+ * than that should have slept. A spin that was in vain halves the next one, down to none; one that was not, or one in a
+ * number of sleeps that tries again, brings it back.
+ */
+#define SPIN_MAX_NS 20000u
+#define SPIN_MIN_NS 1000u
+#define SPIN_RETRY_PARKS 32u
 
-/* After this long a sleeper looks for itself: the death of a waker loses its wakeups. */
-#define QUANTUM_NS 100000000u
+/* Looks between two at the clock. */
+#define SPINS 64
 
-/* The same while the other side is not known to fence, so that a wakeup can be missed. */
-#define UNFENCED_QUANTUM_NS 1000000u
-
-enum wait_result wait_once(const struct sleeper *sleeper, uint64_t deadline_ns)
+bool sleeper_set_waiting(struct sleeper *sleeper, uint32_t waiting)
 {
-    for (int i = 0; i < SPINS; i++) {
-        if (sleeper->ready(sleeper->context))
-            return WAIT_READY;
-        spin_pause();
+    if (waiting > MAPRING_WAIT_PARK)
+        return false;
+    sleeper->waiting = waiting;
+    sleeper->spin_ns = SPIN_MAX_NS;
+    return true;
+}
+
+int32_t wait_begin(struct sleeper *sleeper)
+{
+    return compare_and_swap64(&sleeper->busy, 0, 1) ? MAPRING_OK : MAPRING_BUSY;
+}
+
+void wait_end(struct sleeper *sleeper)
+{
+    /* Release: pairs with the acquire load in wait_shut(), after which the handle is freed. */
+    store64_release(&sleeper->busy, 0);
+}
+
+bool wait_take_cancel(struct sleeper *sleeper)
+{
+    /* Whoever was to be ended has seen the doorbell change by then (wait_cancel()). */
+    return load64_acquire(&sleeper->cancelled) != 0 && compare_and_swap64(&sleeper->cancelled, 1, 0);
+}
+
+void wait_cancel(struct sleeper *sleeper)
+{
+    store64_release(&sleeper->cancelled, 1);
+    if (sleeper->bell == NULL)
+        return;
+    /* Either the sleeper remembers the new doorbell, and so sees why it changed, or it does not sleep on the old one.
+     */
+    fetch_add32(&sleeper->bell->doorbell, 1);
+    platform_wake(sleeper->parking, &sleeper->bell->doorbell, sleeper_bit(sleeper->number), sleeper->number,
+                  sleeper->number);
+}
+
+#define SHUT_PAUSE_NS 20000u
+
+void wait_shut(struct sleeper *sleeper)
+{
+    while (load64_acquire(&sleeper->busy) != 0) {
+        wait_cancel(sleeper);
+        platform_sleep(SHUT_PAUSE_NS);
+    }
+}
+
+/* Looks again and again, until what is waited for is there or the time is over. */
+static bool spin(struct sleeper *sleeper, uint64_t duration_ns)
+{
+    uint64_t end = 0;
+    do {
+        for (int i = 0; i < SPINS; i++) {
+            if (sleeper->ready(sleeper->context))
+                return true;
+            spin_pause();
+        }
+        if (end == 0)
+            end = platform_clock_ns() + duration_ns;
+        else if (load64_relaxed(&sleeper->cancelled) != 0)
+            return false;
+    } while (platform_clock_ns() < end);
+    return false;
+}
+
+static bool spin_adaptively(struct sleeper *sleeper)
+{
+    if (sleeper->waiting == MAPRING_WAIT_PARK)
+        return false;
+    if (sleeper->spin_ns == 0) {
+        if (++sleeper->parks < SPIN_RETRY_PARKS)
+            return false;
+        sleeper->parks = 0;
+        sleeper->spin_ns = SPIN_MIN_NS;
+    }
+    bool ready = spin(sleeper, sleeper->spin_ns);
+    sleeper->spin_ns = ready ? SPIN_MAX_NS : sleeper->spin_ns / 2 < SPIN_MIN_NS ? 0 : sleeper->spin_ns / 2;
+    return ready;
+}
+
+static enum wait_result spin_only(struct sleeper *sleeper, uint64_t deadline_ns)
+{
+    uint64_t now = platform_clock_ns();
+    bool late = deadline_ns < now + QUANTUM_NS;
+    if (spin(sleeper, late ? (deadline_ns > now ? deadline_ns - now : 0) : QUANTUM_NS))
+        return WAIT_READY;
+    if (wait_take_cancel(sleeper))
+        return WAIT_CANCELLED;
+    return late ? WAIT_DEADLINE : WAIT_QUANTUM;
+}
+
+uint32_t wait_raise(struct sleeper *sleeper)
+{
+    struct bell *bell = sleeper->bell;
+    /* Pairs with the change of the doorbell in ring_bell(): who remembers the new one sees its cause in ready(). */
+    uint32_t remembered = load32_acquire(&bell->doorbell);
+    or64(&bell->sleepers, sleeper_bit(sleeper->number));
+    return remembered;
+}
+
+bool wait_is_covered(struct sleeper *sleeper, bool fenced)
+{
+    if (fenced || sleeper->peer_fences(sleeper->context))
+        return true;
+    or64(&sleeper->bell->sleepers, SLEEPERS_WANT_FENCES);
+    return false;
+}
+
+enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
+{
+    if (sleeper->waiting == MAPRING_WAIT_SPIN)
+        return spin_only(sleeper, deadline_ns);
+    if (spin_adaptively(sleeper)) {
+        count64(&sleeper->counts->avoided);
+        return WAIT_READY;
     }
 
     struct bell *bell = sleeper->bell;
     uint64_t quantum_end = platform_clock_ns() + QUANTUM_NS;
     for (;;) {
-        /* Pairs with the change of the doorbell in bell_ring(): who remembers the new one sees its cause in ready(). */
-        uint32_t remembered = load32_acquire(&bell->doorbell);
-        or64(&bell->sleepers, (uint64_t)1 << sleeper->number % PLATFORM_SLEEPER_BITS);
+        uint32_t remembered = wait_raise(sleeper);
         /* Pairs with the other side's fence, or, if that is asymmetric, stands for both: either it sees the bit that
          * was raised, or ready() sees what it stored. */
-        bool covered = platform_heavy_fence() || sleeper->peer_fences(sleeper->context);
-        if (!covered)
-            or64(&bell->sleepers, SLEEPERS_WANT_FENCES);
-        if (sleeper->ready(sleeper->context))
+        bool covered = wait_is_covered(sleeper, platform_heavy_fence());
+        if (sleeper->ready(sleeper->context)) {
+            count64(&sleeper->counts->avoided);
             return WAIT_READY;
+        }
+        if (wait_take_cancel(sleeper))
+            return WAIT_CANCELLED;
 
         uint64_t now = platform_clock_ns();
         if (now >= deadline_ns)
@@ -39,22 +154,37 @@ enum wait_result wait_once(const struct sleeper *sleeper, uint64_t deadline_ns)
         if (now >= quantum_end)
             return WAIT_QUANTUM;
         uint64_t until = covered ? quantum_end : min64(quantum_end, now + UNFENCED_QUANTUM_NS);
+        count64(&sleeper->counts->parks);
         platform_park(sleeper->parking, &bell->doorbell, remembered, min64(until, deadline_ns));
         /* Before the bit and the heavy fence again, which are for who sleeps on. */
         if (sleeper->ready(sleeper->context))
             return WAIT_READY;
+        count64(&sleeper->counts->spurious);
     }
 }
 
-void bell_ring(struct bell *bell, struct platform_parking *parking, uint32_t first, uint32_t last)
+/* Sleepers `first` to `last`, of those `which`, on this bell. */
+static void ring_bell(const struct ring *ring, struct bell *bell, struct platform_parking *parking, uint64_t which,
+                      uint32_t first, uint32_t last)
 {
-    uint64_t sleepers = load64_relaxed(&bell->sleepers) & ~SLEEPERS_WANT_FENCES;
+    (void)ring;
+    uint64_t sleepers = load64_relaxed(&bell->sleepers) & which;
     /* Lowered before the doorbell changes: who raises its bit in between has remembered the old doorbell, and does not
      * fall asleep; who raises it later is seen next time. */
     and64(&bell->sleepers, ~sleepers);
-    /* Release: pairs with the acquire of the doorbell in wait_once(). */
+    /* Release: pairs with the acquire of the doorbell in wait_raise(). */
     fetch_add32(&bell->doorbell, 1);
     platform_wake(parking, &bell->doorbell, sleepers, first, last);
+}
+
+void wake_consumers(const struct ring *ring, struct platform_parking *parking, uint64_t which)
+{
+    ring_bell(ring, &ring->readers->news, parking, which, SLOT_NUMBER(0), ring->geometry.slot_count);
+}
+
+void wake_producer(const struct ring *ring, struct platform_parking *parking)
+{
+    ring_bell(ring, &ring->readers->room, parking, ALL_SLEEPERS, PRODUCER_NUMBER, PRODUCER_NUMBER);
 }
 
 uint64_t deadline_after(int64_t timeout_ns)

@@ -7,37 +7,86 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "layout.h"
-#include "platform.h"
+#include "ring.h"
 
 /*
- * One side's way to sleep. `ready` says whether what is waited for is there;
+ * One handle's way to wait. `ready` says whether what is waited for is there;
  * `peer_fences` whether everybody who could bring it fences between bringing it
  * and looking for sleepers.
  */
 struct sleeper {
-    struct bell *bell;
+    struct bell *bell; /* NULL: an observer, which nobody can wake */
     uint32_t number;
     struct platform_parking *parking;
     bool (*ready)(void *context);
     bool (*peer_fences)(void *context);
     void *context;
+    struct wait_counts *counts;
+
+    uint32_t waiting; /* MAPRING_WAIT_ADAPTIVE, ... */
+    uint32_t spin_ns; /* how long it spins when it is adaptive, which may be not at all, */
+    uint32_t parks;   /* and how often it slept since it last tried again */
+
+    shared64 busy;      /* 1: a thread is in a wait */
+    shared64 cancelled; /* 1: the wait, or the next one, is to end */
 };
 
 enum wait_result {
     WAIT_READY,
     WAIT_DEADLINE, /* the deadline passed */
-    WAIT_QUANTUM   /* nothing happened for a while: see whether the other side lives, then wait on */
+    WAIT_QUANTUM,  /* nothing happened for a while: see whether the other side lives, then wait on */
+    WAIT_CANCELLED
 };
 
-/* Spins briefly, then sleeps. */
-enum wait_result wait_once(const struct sleeper *sleeper, uint64_t deadline_ns);
+/* Nobody sleeps for longer without looking: the death of a waker loses its wakeups. */
+#define QUANTUM_NS 100000000u
+
+/* The same while the other side is not known to fence, so that a wakeup can be missed. */
+#define UNFENCED_QUANTUM_NS 1000000u
+
+/* Sets how the sleeper waits; false if there is no such way. */
+bool sleeper_set_waiting(struct sleeper *sleeper, uint32_t waiting);
+
+/* Around the waits of one call: MAPRING_BUSY if another thread is in one with this handle. */
+int32_t wait_begin(struct sleeper *sleeper);
+void wait_end(struct sleeper *sleeper);
+
+/* Spins or sleeps, as the sleeper is set. */
+enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns);
 
 /*
- * Wakes those of sleepers `first` to `last` that have raised their bit. The caller has stored with release what they
- * wait for, and fenced if its side is not reached by heavy fences.
+ * The steps of falling asleep, for who waits for several things at once. wait_raise() says that the sleeper is about
+ * to, and gives the doorbell to sleep on; what comes then, it is woken for. After a heavy fence, `fenced` being what
+ * that returned, wait_is_covered() says whether the sleeper is sure to be woken; if not it sleeps for
+ * UNFENCED_QUANTUM_NS at most. Then it looks whether it is ready, and only then sleeps.
  */
-void bell_ring(struct bell *bell, struct platform_parking *parking, uint32_t first, uint32_t last);
+uint32_t wait_raise(struct sleeper *sleeper);
+bool wait_is_covered(struct sleeper *sleeper, bool fenced);
+
+/* Whether the wait was cancelled; the cancellation is used up then. */
+bool wait_take_cancel(struct sleeper *sleeper);
+
+/* Ends a wait of the sleeper, from another thread or a signal handler. */
+void wait_cancel(struct sleeper *sleeper);
+
+/* The same for good, before its handle is closed: returns when no thread is in a wait any longer. */
+void wait_shut(struct sleeper *sleeper);
+
+/*
+ * Wakes those consumers, or the producer, that have raised one of the bits `which`. The caller has stored with release
+ * what they wait for, and fenced if its side is not reached by heavy fences.
+ */
+void wake_consumers(const struct ring *ring, struct platform_parking *parking, uint64_t which);
+void wake_producer(const struct ring *ring, struct platform_parking *parking);
+
+/* Every sleeper that there may be. */
+#define ALL_SLEEPERS (((uint64_t)1 << PLATFORM_SLEEPER_BITS) - 1)
+
+/* A sleeper's bit in a word of them. */
+static inline uint64_t sleeper_bit(uint32_t number)
+{
+    return (uint64_t)1 << number % PLATFORM_SLEEPER_BITS;
+}
 
 /* Now plus a timeout of the interface, for ever if that is out of range. */
 uint64_t deadline_after(int64_t timeout_ns);

@@ -66,7 +66,9 @@ typedef struct mapring_consumer_options {
     const char *own_name; /* MAPRING_RELIABLE: a name to come back under; NULL: none */
     const char *group;    /* MAPRING_MEMBER: the name of the group; else NULL */
     const char *file;     /* MAPRING_OBSERVER: path of the file that the ring lies in, instead of its name; or NULL */
-    uint64_t reserved[4]; /* 0 */
+    uint32_t waiting;     /* MAPRING_WAIT_ADAPTIVE, ... (wait.h) */
+    uint32_t reserved0;   /* 0 */
+    uint64_t reserved[3]; /* 0 */
 } mapring_consumer_options;
 
 /* What mapring_consumer_open() returns on success. */
@@ -117,7 +119,8 @@ MAPRING_API void mapring_consumer_close(mapring_consumer *consumer);
  * there, and mapring_progress() tells how many were lost); MAPRING_DEMOTED (once: the producer did not wait for this
  * consumer any longer, it is lossy now, see mapring_rejoin()); MAPRING_EVICTED (the same, and it gets nothing more
  * before mapring_rejoin()); MAPRING_CORRUPT (the stream makes no sense here; the position does not move);
- * MAPRING_INVALID_ARGUMENT (max is 0, negative time).
+ * MAPRING_CANCELLED (wait.h);
+ * MAPRING_BUSY (another thread waits with this handle); MAPRING_INVALID_ARGUMENT (max is 0, negative time).
  */
 MAPRING_API int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint32_t max,
                                  int64_t timeout_ns);

@@ -42,9 +42,13 @@ typedef struct mapring_ring_info {
     uint32_t flags;                  /* MAPRING_DURABLE */
     uint64_t slow_ns;                /* as created */
     uint64_t hold_ns;
-    uint64_t evictions; /* consumers and groups that the producer ceased to wait for, in all: detached, */
-    uint64_t demotions; /* or made lossy */
-    uint64_t flushed;   /* position up to which a power cut leaves the messages; 0 if never flushed */
+    uint64_t evictions;      /* consumers and groups that the producer ceased to wait for, in all: detached, */
+    uint64_t demotions;      /* or made lossy */
+    uint64_t flushed;        /* position up to which a power cut leaves the messages; 0 if never flushed */
+    uint64_t parks;          /* how often the producer slept, for want of room */
+    uint64_t wakes;          /* how often it woke consumers, with a system call, */
+    uint64_t wakes_avoided;  /* found sleepers but woke none, since none was due, or waited without sleeping, */
+    uint64_t spurious_wakes; /* and was woken for nothing: after 0.1 s, or with others */
     uint64_t reserved[4];
 } mapring_ring_info;
 
@@ -59,8 +63,14 @@ typedef struct mapring_consumer_info {
     uint64_t lost;         /* messages lost so far */
     uint64_t redelivered;  /* messages had from other members that died or left */
     uint32_t let_go;       /* 1: evicted or demoted: the producer does not wait for it */
-    uint32_t reserved0;
+    uint32_t waiting;      /* MAPRING_WAIT_ADAPTIVE, ... (wait.h) */
     char own_name[MAPRING_OWN_NAME_MAX + 1]; /* its name, or that of its group; empty: none */
+    uint64_t parks;                          /* how often it slept */
+    uint64_t wakes;                          /* how often it woke others: a producer without room, as a rule */
+    uint64_t wakes_avoided;                  /* waits that were over before it slept */
+    uint64_t spurious_wakes;                 /* how often it was woken for nothing: after 0.1 s, or with others */
+    uint32_t descriptor;                     /* MAPRING_DESCRIPTOR_FUTEX, ... (wait.h), if it has one; else 0 */
+    uint32_t reserved0;
     uint64_t reserved[2];
 } mapring_consumer_info;
 

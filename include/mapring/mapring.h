@@ -18,5 +18,6 @@
 #include "semaphore.h"
 #include "status.h"
 #include "version.h"
+#include "wait.h"
 
 #endif

@@ -52,7 +52,9 @@ typedef struct mapring_producer_options {
     int64_t timeout_ns;      /* how long to wait for a living producer of the ring to leave; 0: not at all */
     uint32_t flags;          /* MAPRING_DURABLE, of an existing ring: as created; MAPRING_OTHER_OWNERS (names.h) */
     uint32_t permissions;    /* who may open it, as in segment.h; 0: the owner alone */
-    uint64_t reserved[4];    /* 0 */
+    uint32_t waiting;        /* MAPRING_WAIT_ADAPTIVE, ... (wait.h) */
+    uint32_t reserved0;      /* 0 */
+    uint64_t reserved[3];    /* 0 */
 } mapring_producer_options;
 
 /* Flags of mapring_publish() and mapring_commit(). */
@@ -60,7 +62,13 @@ enum {
     /* More messages follow at once: consumers may see this one only together with the next (a run). A run becomes
      * visible with the first message published without the flag, with mapring_end_run(), and by itself at the latest
      * after 1/64 of the capacity, and before the producer waits, fails for want of room, ends or closes. */
-    MAPRING_MORE = 1
+    MAPRING_MORE = 1,
+
+    /* Who is to be woken by this message, or this run: MAPRING_WAKE_NEVER nobody, so that whoever sleeps sees it with a
+     * later message, mapring_wake(), or after 0.1 s; MAPRING_WAKE_ALWAYS everybody who sleeps, even if its watermark
+     * (wait.h) is not reached. Without either: who sleeps and is due. */
+    MAPRING_WAKE_NEVER = 2,
+    MAPRING_WAKE_ALWAYS = 4
 };
 
 /*
@@ -100,7 +108,8 @@ MAPRING_API void mapring_producer_close(mapring_producer *producer);
  * Returns MAPRING_OK; MAPRING_FULL (no room in that time; nothing was published); MAPRING_MESSAGE_TOO_LARGE (longer
  * than mapring_message_max()); MAPRING_CLAIM_OPEN; MAPRING_STREAM_ENDED (after mapring_end());
  * MAPRING_HANDED_OVER (after mapring_handover()); MAPRING_SYSTEM_ERROR (a durable ring's disk failed);
- * MAPRING_INVALID_ARGUMENT (NULL data, unknown flag, negative time).
+ * MAPRING_CANCELLED (wait.h; nothing was published); MAPRING_INVALID_ARGUMENT (NULL data, unknown flag or both flags of
+ * waking, negative time).
  */
 MAPRING_API int32_t mapring_publish(mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
                                     uint32_t flags, int64_t timeout_ns);
@@ -167,7 +176,8 @@ MAPRING_API int32_t mapring_end(mapring_producer *producer);
 /*
  * Waits until at least `count` consumers are attached, counting none that died.
  *
- * Returns MAPRING_OK; MAPRING_TIMEOUT; MAPRING_INVALID_ARGUMENT (more than the ring has slots, negative time).
+ * Returns MAPRING_OK; MAPRING_TIMEOUT; MAPRING_CANCELLED; MAPRING_INVALID_ARGUMENT (more than the ring has slots,
+ * negative time).
  */
 MAPRING_API int32_t mapring_wait_consumers(mapring_producer *producer, uint32_t count, int64_t timeout_ns);
 
@@ -176,7 +186,7 @@ MAPRING_API int32_t mapring_wait_consumers(mapring_producer *producer, uint32_t 
  * mapring_release(): at the latest when its next read finds nothing new). A consumer that detaches or dies
  * no longer counts; without consumers it returns at once.
  *
- * Returns MAPRING_OK; MAPRING_TIMEOUT (mapring_stat() tells who lags); MAPRING_INVALID_ARGUMENT.
+ * Returns MAPRING_OK; MAPRING_TIMEOUT (mapring_stat() tells who lags); MAPRING_CANCELLED; MAPRING_INVALID_ARGUMENT.
  */
 MAPRING_API int32_t mapring_drain(mapring_producer *producer, int64_t timeout_ns);
 
@@ -185,7 +195,8 @@ MAPRING_API int32_t mapring_drain(mapring_producer *producer, int64_t timeout_ns
  * time. Consumers notice the new epoch, and nothing else. On success this handle has done its work: it may only be
  * closed. If nobody came, it goes on as before.
  *
- * Returns MAPRING_OK; MAPRING_TIMEOUT; MAPRING_CLAIM_OPEN; MAPRING_STREAM_ENDED; MAPRING_HANDED_OVER (before already);
+ * Returns MAPRING_OK; MAPRING_TIMEOUT; MAPRING_CANCELLED; MAPRING_CLAIM_OPEN; MAPRING_STREAM_ENDED;
+ * MAPRING_HANDED_OVER (before already);
  * MAPRING_INVALID_ARGUMENT (negative time).
  */
 MAPRING_API int32_t mapring_handover(mapring_producer *producer, int64_t timeout_ns);

@@ -51,6 +51,7 @@ enum {
     MAPRING_HANDED_OVER = -33,
     MAPRING_BUSY = -34,
     MAPRING_ADDRESS_TAKEN = -35,
+    MAPRING_CANCELLED = -36,
 
     /* The name, the file and what was found there. */
     MAPRING_NOT_FOUND = -40,

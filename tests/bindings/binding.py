@@ -27,14 +27,15 @@ class ProducerOptions(c.Structure):
                 ("max_consumers", c.c_uint32), ("slow_policy", c.c_uint32), ("file", c.c_char_p),
                 ("first_position", c.c_uint64), ("slow_ns", c.c_int64), ("hold_ns", c.c_int64),
                 ("timeout_ns", c.c_int64), ("flags", c.c_uint32), ("permissions", c.c_uint32),
-                ("reserved", c.c_uint64 * 4)]
+                ("waiting", c.c_uint32), ("reserved0", c.c_uint32), ("reserved", c.c_uint64 * 3)]
 
 
 class ConsumerOptions(c.Structure):
     _fields_ = [("struct_size", c.c_uint32), ("kind", c.c_uint32), ("start", c.c_uint32),
                 ("flags", c.c_uint32), ("start_value", c.c_uint64), ("timeout_ns", c.c_int64),
                 ("tag_mask", c.c_uint32), ("tag_value", c.c_uint32), ("own_name", c.c_char_p),
-                ("group", c.c_char_p), ("file", c.c_char_p), ("reserved", c.c_uint64 * 4)]
+                ("group", c.c_char_p), ("file", c.c_char_p), ("waiting", c.c_uint32),
+                ("reserved0", c.c_uint32), ("reserved", c.c_uint64 * 3)]
 
 
 class RingInfo(c.Structure):
@@ -45,14 +46,17 @@ class RingInfo(c.Structure):
                 ("fence", c.c_uint32), ("groups", c.c_uint32), ("name", c.c_char * 208),
                 ("slow_policy", c.c_uint32), ("flags", c.c_uint32), ("slow_ns", c.c_uint64),
                 ("hold_ns", c.c_uint64), ("evictions", c.c_uint64), ("demotions", c.c_uint64),
-                ("flushed", c.c_uint64), ("reserved", c.c_uint64 * 4)]
+                ("flushed", c.c_uint64), ("parks", c.c_uint64), ("wakes", c.c_uint64),
+                ("wakes_avoided", c.c_uint64), ("spurious_wakes", c.c_uint64), ("reserved", c.c_uint64 * 4)]
 
 
 class ConsumerInfo(c.Structure):
     _fields_ = [("slot", c.c_uint32), ("pid", c.c_uint32), ("alive", c.c_uint32), ("kind", c.c_uint32),
                 ("position", c.c_uint64), ("lag_bytes", c.c_uint64), ("lag_messages", c.c_uint64),
                 ("lost", c.c_uint64), ("redelivered", c.c_uint64), ("let_go", c.c_uint32),
-                ("reserved0", c.c_uint32), ("own_name", c.c_char * 64), ("reserved", c.c_uint64 * 2)]
+                ("waiting", c.c_uint32), ("own_name", c.c_char * 64), ("parks", c.c_uint64),
+                ("wakes", c.c_uint64), ("wakes_avoided", c.c_uint64), ("spurious_wakes", c.c_uint64),
+                ("descriptor", c.c_uint32), ("reserved0", c.c_uint32), ("reserved", c.c_uint64 * 2)]
 
 
 def load(path):

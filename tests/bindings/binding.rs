@@ -40,7 +40,9 @@ struct ProducerOptions {
     timeout_ns: i64,
     flags: u32,
     permissions: u32,
-    reserved: [u64; 4],
+    waiting: u32,
+    reserved0: u32,
+    reserved: [u64; 3],
 }
 
 #[repr(C)]
@@ -56,7 +58,9 @@ struct ConsumerOptions {
     own_name: *const c_char,
     group: *const c_char,
     file: *const c_char,
-    reserved: [u64; 4],
+    waiting: u32,
+    reserved0: u32,
+    reserved: [u64; 3],
 }
 
 #[repr(C)]
@@ -83,6 +87,10 @@ struct RingInfo {
     evictions: u64,
     demotions: u64,
     flushed: u64,
+    parks: u64,
+    wakes: u64,
+    wakes_avoided: u64,
+    spurious_wakes: u64,
     reserved: [u64; 4],
 }
 
@@ -99,8 +107,14 @@ struct ConsumerInfo {
     lost: u64,
     redelivered: u64,
     let_go: u32,
-    reserved0: u32,
+    waiting: u32,
     own_name: [c_char; 64],
+    parks: u64,
+    wakes: u64,
+    wakes_avoided: u64,
+    spurious_wakes: u64,
+    descriptor: u32,
+    reserved0: u32,
     reserved: [u64; 2],
 }
 

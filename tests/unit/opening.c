@@ -46,7 +46,13 @@ Test(opening, producer_options_are_checked)
     options = producer_options();
     options.permissions = 01000;
     refuse_producer(name, &options, MAPRING_INVALID_OPTIONS);
-    for (int i = 0; i < 4; i++) {
+    options = producer_options();
+    options.waiting = MAPRING_WAIT_PARK + 1;
+    refuse_producer(name, &options, MAPRING_INVALID_OPTIONS);
+    options = producer_options();
+    options.reserved0 = 1;
+    refuse_producer(name, &options, MAPRING_INVALID_OPTIONS);
+    for (int i = 0; i < 3; i++) {
         options = producer_options();
         options.reserved[i] = (uint64_t)1 << 63;
         refuse_producer(name, &options, MAPRING_INVALID_OPTIONS);
@@ -91,7 +97,13 @@ Test(opening, consumer_options_are_checked)
     options = good;
     options.start = MAPRING_FROM_TIME + 1;
     refuse_consumer(name, &options, MAPRING_INVALID_OPTIONS);
-    for (int i = 0; i < 4; i++) {
+    options = good;
+    options.waiting = MAPRING_WAIT_PARK + 1;
+    refuse_consumer(name, &options, MAPRING_INVALID_OPTIONS);
+    options = good;
+    options.reserved0 = 1;
+    refuse_consumer(name, &options, MAPRING_INVALID_OPTIONS);
+    for (int i = 0; i < 3; i++) {
         options = good;
         options.reserved[i] = 1;
         refuse_consumer(name, &options, MAPRING_INVALID_OPTIONS);
@@ -239,7 +251,7 @@ Test(opening, null_and_negative_everywhere)
 #define INVALID(call) cr_assert_status(call, MAPRING_INVALID_ARGUMENT)
     INVALID(mapring_publish(NULL, "", 0, 0, 0, 0));
     INVALID(mapring_publish(p, NULL, 1, 0, 0, 0));
-    INVALID(mapring_publish(p, "", 1, 0, 2, 0));
+    INVALID(mapring_publish(p, "", 1, 0, 8, 0));
     INVALID(mapring_publish(p, "", 1, 0, 0x80000000u, 0));
     INVALID(mapring_publish(p, "", 1, 0, 0, -1));
     INVALID(mapring_publish(p, "", 1, 0, 0, INT64_MIN));

@@ -86,7 +86,7 @@ Test(publishing, claims)
 
     cr_assert_status(mapring_commit(ends.producer, 48, 0, 0), MAPRING_MESSAGE_TOO_LARGE);
     cr_assert_status(mapring_commit(ends.producer, UINT64_MAX, 0, 0), MAPRING_MESSAGE_TOO_LARGE);
-    cr_assert_status(mapring_commit(ends.producer, 40, 0, 2), MAPRING_INVALID_ARGUMENT);
+    cr_assert_status(mapring_commit(ends.producer, 40, 0, 8), MAPRING_INVALID_ARGUMENT);
     cr_assert(is_empty(&ends), "a refused commit leaves the claim open");
     cr_assert_status(mapring_commit(ends.producer, 40, 3, 0), MAPRING_OK);
     cr_assert_status(mapring_commit(ends.producer, 0, 0, 0), MAPRING_NO_CLAIM);

@@ -262,7 +262,7 @@ Test(filters, bad_ones)
     stream_refuses(&stream, CONSUMER(.start_value = 4), MAPRING_INVALID_OPTIONS);
     stream_refuses(&stream, CONSUMER(.kind = 5), MAPRING_INVALID_OPTIONS);
     stream_refuses(&stream, CONSUMER(.flags = 1), MAPRING_INVALID_OPTIONS);
-    stream_refuses(&stream, CONSUMER(.reserved = {0, 0, 0, 1}), MAPRING_INVALID_OPTIONS);
+    stream_refuses(&stream, CONSUMER(.reserved = {0, 0, 1}), MAPRING_INVALID_OPTIONS);
     stream_refuses(&stream, CONSUMER(.timeout_ns = -1), MAPRING_INVALID_ARGUMENT);
     stream_close(&stream);
 }

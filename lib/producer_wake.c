@@ -1,0 +1,143 @@
+/*
+ * Waking consumers: docs/design.md P5. A publish without sleepers does not come here.
+ */
+#include "producer.h"
+
+#include <mapring/mapring.h>
+
+#include "record.h"
+
+/* Until when a record needs no look: for as long as no sleeper is due. */
+static void limit_to(struct mapring_producer *producer, uint64_t due_at)
+{
+    uint64_t position = producer_position(producer);
+    uint64_t room = due_at > position ? (due_at - position) & ~(uint64_t)7 : 0;
+    if (producer->limit > producer->next && room < (uint64_t)(producer->limit - producer->next))
+        producer->limit = producer->next + room;
+}
+
+/*
+ * Those of the sleepers who are not to be woken yet, since their watermark is not reached. Slots may share a bit: then
+ * the least patient decides. From the first position on at which one of them is due, publishing comes by here again.
+ */
+static uint64_t find_undue(struct mapring_producer *producer, uint64_t sleepers)
+{
+    const struct ring *ring = &producer->ring;
+    uint64_t undue = sleepers & load64_relaxed(&ring->readers->news.delayed);
+    if (undue == 0)
+        return 0;
+    uint64_t position = producer_position(producer);
+    uint64_t due_at = NO_POSITION;
+    for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
+        const struct slot *slot = &ring->readers->slots[i];
+        uint64_t bit = sleeper_bit(SLOT_NUMBER(i));
+        if ((undue & bit) == 0 || load64_relaxed(&slot->state) == 0)
+            continue;
+        uint64_t wake_at = load64_relaxed(&slot->wake_at);
+        if (wake_at <= position)
+            undue &= ~bit;
+        else if (wake_at < due_at)
+            due_at = wake_at;
+    }
+    if (undue != 0)
+        limit_to(producer, due_at);
+    return undue;
+}
+
+static void set_undue(struct mapring_producer *producer, uint64_t undue)
+{
+    producer->undue = undue;
+    producer->no_sleepers = producer->fences ? ALWAYS_LOOK : undue;
+}
+
+void forget_undue(struct mapring_producer *producer)
+{
+    if (producer->undue != 0)
+        set_undue(producer, 0);
+}
+
+/* The sleepers, after what they ask for was done. */
+static uint64_t attend_to_sleepers(struct mapring_producer *producer)
+{
+    struct ring *ring = &producer->ring;
+    uint64_t sleepers = load64_relaxed(producer->sleepers);
+    if ((sleepers & SLEEPERS_WANT_FENCES) != 0 && !producer->fences) {
+        producer->fences = true;
+        /* Pairs with consumer_is_fenced(): who reads it sees all that was published without a fence. */
+        store64_release(&ring->stream->fence, MAPRING_FENCE_FULL);
+    }
+    if ((sleepers & SLEEPERS_CHANGED) != 0)
+        and64(producer->sleepers, ~SLEEPERS_CHANGED);
+    /* Pairs with the release fence in set_wake_at(). */
+    return load64_acquire(producer->sleepers) & ALL_SLEEPERS;
+}
+
+static void wake(struct mapring_producer *producer, uint64_t which)
+{
+    wake_consumers(&producer->ring, producer->sleeper.parking, which);
+    count64(&producer->sleeper.counts->wakes);
+}
+
+void wake_all(struct mapring_producer *producer)
+{
+    attend_to_sleepers(producer);
+    set_undue(producer, 0);
+    wake(producer, ALL_SLEEPERS);
+}
+
+NOINLINE void look_closer(struct mapring_producer *producer)
+{
+    /* Pairs with the fence in wait_once(). Without it here, the sleeper's is a heavy one and stands for both. */
+    if (producer->fences)
+        fence_full();
+    if (producer->fences && (load64_relaxed(producer->sleepers) & ~SLEEPERS_WANT_FENCES) == producer->undue)
+        return;
+    uint64_t sleepers = attend_to_sleepers(producer);
+    set_undue(producer, find_undue(producer, sleepers));
+    if (sleepers != producer->undue)
+        wake(producer, sleepers & ~producer->undue);
+    else if (sleepers != 0)
+        count64(&producer->sleeper.counts->avoided);
+}
+
+void look_as_asked(struct mapring_producer *producer, uint32_t flags)
+{
+    if ((flags & MAPRING_WAKE_NEVER) != 0)
+        return;
+    if ((flags & MAPRING_WAKE_ALWAYS) == 0) {
+        if (load64_relaxed(producer->sleepers) != producer->no_sleepers)
+            look_closer(producer);
+        return;
+    }
+    /* Pairs as in look_closer(). */
+    if (producer->fences)
+        fence_full();
+    if ((load64_relaxed(producer->sleepers) & ~SLEEPERS_WANT_FENCES) != 0 || !producer->fences)
+        wake_all(producer);
+}
+
+int32_t mapring_wake(mapring_producer *producer)
+{
+    if (producer == NULL)
+        return MAPRING_INVALID_ARGUMENT;
+    end_run(producer);
+    /* Pairs as in look_closer(). */
+    if (producer->fences)
+        fence_full();
+    if (load64_relaxed(producer->sleepers) != 0)
+        wake_all(producer);
+    return MAPRING_OK;
+}
+
+int32_t mapring_producer_set_waiting(mapring_producer *producer, uint32_t waiting)
+{
+    return producer != NULL && sleeper_set_waiting(&producer->sleeper, waiting) ? MAPRING_OK : MAPRING_INVALID_ARGUMENT;
+}
+
+int32_t mapring_producer_cancel(mapring_producer *producer)
+{
+    if (producer == NULL)
+        return MAPRING_INVALID_ARGUMENT;
+    wait_cancel(&producer->sleeper);
+    return MAPRING_OK;
+}
