@@ -106,7 +106,7 @@ bool check_random(uint64_t executions, uint64_t seed)
 
 static void touch(void)
 {
-    *(volatile uint64_t *)model_shared(MODEL_SHARED_SIZE / 2) = 1;
+    *(volatile uint64_t *)model_shared(MODEL_HEAP_OFFSET / 2) = 1;
 }
 
 static void explore_touch(void)

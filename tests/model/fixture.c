@@ -154,16 +154,21 @@ uint64_t stream_word(uint64_t offset_in_stream)
 const char *name_ring_word(uint64_t offset)
 {
     static char name[64];
+    if (offset >= MODEL_HEAP_OFFSET) {
+        snprintf(name, sizeof name, "private+%llu", (unsigned long long)(offset - MODEL_HEAP_OFFSET));
+        return name;
+    }
     if (offset >= READERS_OFFSET) {
         uint64_t at = offset - READERS_OFFSET;
         uint64_t slots = offsetof(struct readers, slots);
         static const char *const bells[] = {"news.sleepers", "news.doorbell", "room.sleepers", "room.doorbell"};
-        static const char *const fields[] = {"cursor", "sequence", "mark", "end", "state", "lost", "redelivered"};
+        static const char *const fields[] = {"cursor", "sequence", "mark",        "end",
+                                             "state",  "lost",     "redelivered", "wake_at"};
         static const char *const more[] = {"place", "start", "name"};
         static const char *const words[] = {"used", "groups_used", "moves"};
         uint64_t groups = offsetof(struct readers, groups);
         if (at < offsetof(struct readers, used))
-            return bells[at / BLOCK_SIZE];
+            return at % BLOCK_SIZE == offsetof(struct bell, delayed) ? "delayed" : bells[at / BLOCK_SIZE];
         if (at < groups)
             return words[at % BLOCK_SIZE / 8 % 3];
         if (at < slots) {
@@ -172,7 +177,7 @@ const char *name_ring_word(uint64_t offset)
             return name;
         }
         uint64_t within = (at - slots) % sizeof(struct slot);
-        const char *field = within / 8 < 7                            ? fields[within / 8]
+        const char *field = within / 8 < 8                            ? fields[within / 8]
                             : within == offsetof(struct slot, group)  ? "group"
                             : within == offsetof(struct slot, taken)  ? "taken"
                             : within < BLOCK_SIZE                     ? "unused"

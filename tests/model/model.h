@@ -74,7 +74,9 @@ bool model_same_site(const struct model_site *one, const struct model_site *othe
     })
 
 /* Shared words: anywhere in the memory that model_shared() points to. */
-#define MODEL_SHARED_SIZE ((uint64_t)512 << 10)
+#define MODEL_HEAP_OFFSET ((uint64_t)512 << 10)
+#define MODEL_HEAP_SIZE ((uint64_t)256 << 10)
+#define MODEL_SHARED_SIZE (MODEL_HEAP_OFFSET + MODEL_HEAP_SIZE)
 
 /* With this status the process ends that touches shared memory otherwise than by the functions below. */
 #define MODEL_CRASHED 3

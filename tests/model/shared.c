@@ -10,7 +10,8 @@
 
 #include "memory.h"
 
-/* The start, where the identity of a ring lies, is plain memory: it is written before anybody else can see it. */
+/* The start, where the identity of a ring lies, is plain memory: it is written before anybody else can see it. So is
+ * the end, the heap: handles are their threads' own, but for a word or two (wait_cancel()). */
 #define PLAIN_SIZE ((uint64_t)64 << 10)
 
 #define USED_MAX 8u
@@ -47,7 +48,8 @@ void *model_shared(uint64_t offset)
     if (guard == NULL) {
         guard = mmap(NULL, MODEL_SHARED_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         bytes = calloc(1, MODEL_SHARED_SIZE);
-        if (guard == MAP_FAILED || bytes == NULL || mprotect(guard, PLAIN_SIZE, PROT_READ | PROT_WRITE) != 0)
+        if (guard == MAP_FAILED || bytes == NULL || mprotect(guard, PLAIN_SIZE, PROT_READ | PROT_WRITE) != 0 ||
+            mprotect(guard + MODEL_HEAP_OFFSET, MODEL_HEAP_SIZE, PROT_READ | PROT_WRITE) != 0)
             abort();
         struct sigaction action = {.sa_sigaction = say_where, .sa_flags = SA_SIGINFO | (int)SA_RESETHAND};
         sigaction(SIGSEGV, &action, NULL);
@@ -69,7 +71,7 @@ uint64_t offset_of(const void *address)
 
 static uint8_t *bytes_at(uint64_t offset)
 {
-    return offset < PLAIN_SIZE ? guard + offset : bytes + offset;
+    return offset < PLAIN_SIZE || offset >= MODEL_HEAP_OFFSET ? guard + offset : bytes + offset;
 }
 
 void *model_bytes(const void *address)
@@ -80,7 +82,7 @@ void *model_bytes(const void *address)
 void model_shared_used(uint64_t offset, uint64_t size)
 {
     model_shared(0);
-    if (used_count == USED_MAX || offset + size > MODEL_SHARED_SIZE)
+    if (used_count == USED_MAX || offset + size > MODEL_HEAP_OFFSET)
         model_fail("more shared memory than the model has");
     used_offset[used_count] = offset;
     used_size[used_count++] = size;
