@@ -166,26 +166,24 @@ static inline void copy_short(void *destination, const void *bytes, uint64_t len
 {
     uint8_t *to = destination;
     const uint8_t *from = bytes;
-    if (length <= 16) {
-        if (length >= 8) {
-            uint64_t first, last;
-            memcpy(&first, from, 8);
-            memcpy(&last, from + length - 8, 8);
-            memcpy(to, &first, 8);
-            memcpy(to + length - 8, &last, 8);
-        } else if (length >= 4) {
-            memcpy(to, from, 4);
-            memcpy(to + length - 4, from + length - 4, 4);
-        } else {
-            for (uint64_t i = 0; i < length; i++)
-                to[i] = from[i];
-        }
-    } else if (length <= 32) {
-        memcpy(to, from, 16);
-        memcpy(to + length - 16, from + length - 16, 16);
-    } else {
+    if (length >= 8 && length <= 16) {
+        uint64_t first, last;
+        memcpy(&first, from, 8);
+        memcpy(&last, from + length - 8, 8);
+        memcpy(to, &first, 8);
+        memcpy(to + length - 8, &last, 8);
+    } else if (length > 32) {
         memcpy(to, from, 32);
         memcpy(to + length - 32, from + length - 32, 32);
+    } else if (length > 16) {
+        memcpy(to, from, 16);
+        memcpy(to + length - 16, from + length - 16, 16);
+    } else if (length >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + length - 4, from + length - 4, 4);
+    } else {
+        for (uint64_t i = 0; i < length; i++)
+            to[i] = from[i];
     }
 }
 

@@ -18,13 +18,18 @@ static inline shared64 *header_at(uint8_t *record)
 static inline bool fits_between(const uint8_t *next, const uint8_t *limit, uint64_t length)
 {
     /* Both are multiples of 8 apart, so the length need not be rounded up. */
-    int64_t room = (int64_t)(limit - next) - (int64_t)(2 * HEADER_SIZE);
-    return room >= 0 && length <= (uint64_t)room;
+    return length <= MESSAGE_LENGTH_MAX && next + length + 2 * HEADER_SIZE <= limit;
 }
 
 static inline bool fits(const struct mapring_producer *producer, uint64_t length)
 {
     return fits_between(producer->next, producer->limit, length);
+}
+
+/* 0 if there is none. The lower half of a header is enough: it says that the record is committed. */
+static inline uint32_t run_is_open(const struct mapring_producer *producer)
+{
+    return (uint32_t)producer->run_header;
 }
 
 /* Makes the record, or the run of records, at `start` visible. The header behind it must be 0 by now. */
@@ -149,19 +154,24 @@ static ALWAYS_INLINE int32_t publish(struct mapring_producer *producer, const vo
     return commit_message(producer, record, length, tag);
 }
 
-static NOINLINE int32_t publish_long(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag)
+static NOINLINE int32_t publish_long(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
+                                     int64_t timeout_ns)
 {
+    if (UNLIKELY(!fits(producer, length)))
+        return publish_slow(producer, data, length, tag, 0, timeout_ns);
     return publish(producer, data, length, tag, copy_to_shared);
 }
 
 int32_t mapring_publish(mapring_producer *producer, const void *data, uint64_t length, uint32_t tag, uint32_t flags,
                         int64_t timeout_ns)
 {
-    if (UNLIKELY(producer == NULL) || UNLIKELY(data == NULL) || UNLIKELY(!fits(producer, length)) ||
-        UNLIKELY((producer->run_header | flags | (uint64_t)timeout_ns >> 63) != 0))
+    if (UNLIKELY(producer == NULL) || UNLIKELY(data == NULL) ||
+        UNLIKELY((run_is_open(producer) | flags | (uint32_t)((uint64_t)timeout_ns >> 63)) != 0))
         return publish_slow(producer, data, length, tag, flags, timeout_ns);
     if (length > COPY_SHORT_MAX)
-        return publish_long(producer, data, length, tag);
+        return publish_long(producer, data, length, tag, timeout_ns);
+    if (UNLIKELY(!fits(producer, length)))
+        return publish_slow(producer, data, length, tag, flags, timeout_ns);
     return publish(producer, data, length, tag, copy_short_to_shared);
 }
 
