@@ -64,7 +64,18 @@ static void release_some(struct mapring_consumer *consumer, uint32_t count)
     }
 }
 
-int32_t mapring_release(mapring_consumer *consumer, uint32_t count)
+/* Everything that was read. */
+static inline void release_all(struct mapring_consumer *consumer)
+{
+    consumer->released.position = consumer->position;
+    consumer->released.sequence = consumer->sequence;
+    consumer->unreleased = 0;
+    if (UNLIKELY(consumer->position - consumer->stored > consumer->untold_max))
+        store_cursor(consumer);
+}
+
+/* Everything that mapring_release() below leaves out. */
+static NOINLINE int32_t release_carefully(struct mapring_consumer *consumer, uint32_t count)
 {
     if (consumer == NULL)
         return MAPRING_INVALID_ARGUMENT;
@@ -75,19 +86,22 @@ int32_t mapring_release(mapring_consumer *consumer, uint32_t count)
         consumer->released = (struct mark){consumer->position, consumer->sequence, 0};
     else
         release_some(consumer, count);
-    if (UNLIKELY(!consumer->plain)) {
-        /* After the headers were walked over: they may be torn as well. */
-        if (consumer->watched && count > 0 && is_lapped(consumer, oldest))
-            return give_up_torn(consumer);
-        if (consumer->group != NULL) {
-            consumer->unreleased -= count;
-            group_release(consumer);
-            return MAPRING_OK;
-        }
-    }
+    /* After the headers were walked over: they may be torn as well. */
+    if (consumer->watched && count > 0 && is_lapped(consumer, oldest))
+        return give_up_torn(consumer);
     consumer->unreleased -= count;
-    if (consumer->released.position - consumer->stored > consumer->untold_max)
+    if (consumer->group != NULL)
+        group_release(consumer);
+    else if (consumer->released.position - consumer->stored > consumer->untold_max)
         store_cursor(consumer);
+    return MAPRING_OK;
+}
+
+int32_t mapring_release(mapring_consumer *consumer, uint32_t count)
+{
+    if (UNLIKELY(consumer == NULL) || count != consumer->unreleased || UNLIKELY(!consumer->plain))
+        return release_carefully(consumer, count);
+    release_all(consumer);
     return MAPRING_OK;
 }
 
@@ -134,18 +148,13 @@ static inline void prefetch_beyond(const uint8_t *data, uint64_t mask, uint64_t 
         PREFETCH(data + ((start + i) & mask));
 }
 
-static inline mapring_message take_message(struct mapring_consumer *consumer, uint64_t header)
+static ALWAYS_INLINE void tell_message(mapring_message *message, const void *data, uint64_t header, uint64_t sequence)
 {
-    mapring_message message = {
-        .data = consumer->data + (consumer->position & (consumer->capacity - 1)) + HEADER_SIZE,
-        .length = header_length(header),
-        .sequence = consumer->sequence++,
-        .tag = (uint32_t)(header >> HEADER_TAG_SHIFT),
-    };
-    uint64_t size = record_size(message.length);
-    prefetch_beyond(consumer->data, consumer->capacity - 1, consumer->position, size);
-    consumer->position += size;
-    return message;
+    message->data = data;
+    message->length = header_length(header);
+    message->sequence = sequence;
+    message->tag = (uint32_t)(header >> HEADER_TAG_SHIFT);
+    message->flags = 0;
 }
 
 /*
@@ -169,12 +178,7 @@ static ALWAYS_INLINE uint32_t read_run(struct mapring_consumer *consumer, maprin
         uint64_t size = record_size(header_length(header));
         prefetch_beyond(data, capacity - 1, position, size);
         if (!careful || is_wanted(consumer, header))
-            messages[count++] = (mapring_message){
-                .data = data + offset + HEADER_SIZE,
-                .length = header_length(header),
-                .sequence = sequence,
-                .tag = (uint32_t)(header >> HEADER_TAG_SHIFT),
-            };
+            tell_message(&messages[count++], data + offset + HEADER_SIZE, header, sequence);
         sequence++;
         position += size;
     }
@@ -192,11 +196,26 @@ uint32_t read_wanted(struct mapring_consumer *consumer, mapring_message *message
 
 /* When there is nothing plain to read: steps over padding, or waits if it should. Returns 1 when it is worth another
  * try. */
-static NOINLINE int32_t read_slow(struct mapring_consumer *consumer, bool wait, int64_t timeout_ns)
+static int32_t read_slow(struct mapring_consumer *consumer, bool wait, int64_t timeout_ns)
 {
     uint64_t header;
     int32_t found = next_message(consumer, &header);
     return found != 0 || !wait ? found : wait_for_news(consumer, timeout_ns);
+}
+
+/* Everything that mapring_read() below leaves out, for who reads all there is. */
+static NOINLINE int32_t read_plain(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max,
+                                   int64_t timeout_ns)
+{
+    uint32_t count = 0;
+    for (;;) {
+        count += read_run(consumer, messages + count, max - count, false, 0);
+        if (count == max)
+            return (int32_t)count;
+        int32_t found = read_slow(consumer, count == 0, timeout_ns);
+        if (found != 1)
+            return count > 0 ? (int32_t)count : found;
+    }
 }
 
 /* Messages that nobody wanted are released unseen, if nothing before them is still held. */
@@ -217,7 +236,7 @@ static uint64_t pass_end(const struct mapring_consumer *consumer)
 }
 
 /* For who reads not everything, or what may be overwritten meanwhile. */
-static int32_t read_carefully(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max,
+static NOINLINE int32_t read_carefully(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max,
                               int64_t timeout_ns)
 {
     int32_t status = take_notice(consumer);
@@ -262,31 +281,16 @@ int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint
     if (UNLIKELY(!consumer->plain))
         return consumer->group != NULL ? group_read(consumer, messages, max, timeout_ns)
                                        : read_carefully(consumer, messages, max, timeout_ns);
-    uint32_t count = 0;
-    for (;;) {
-        count += read_run(consumer, messages + count, max - count, false, 0);
-        if (count == max)
-            return (int32_t)count;
-        int32_t found = read_slow(consumer, count == 0, timeout_ns);
-        if (found != 1)
-            return count > 0 ? (int32_t)count : found;
-    }
+    /* For one, the loop is none, and in line. */
+    if (max == 1 && read_run(consumer, messages, 1, false, 0) == 1)
+        return 1;
+    return read_plain(consumer, messages, max, timeout_ns);
 }
 
 /* Copying. */
 
-static void release_all(struct mapring_consumer *consumer)
-{
-    consumer->released = (struct mark){consumer->position, consumer->sequence, 0};
-    consumer->unreleased = 0;
-    if (consumer->group != NULL)
-        group_release(consumer);
-    else if (consumer->released.position - consumer->stored > consumer->untold_max)
-        store_cursor(consumer);
-}
-
 /* One by one: what is looked at behind each copy then tells whether it is whole. */
-static int32_t receive_carefully(struct mapring_consumer *consumer, uint8_t *buffer, uint64_t size,
+static NOINLINE int32_t receive_carefully(struct mapring_consumer *consumer, uint8_t *buffer, uint64_t size,
                                  mapring_message *messages, uint32_t max, int64_t timeout_ns)
 {
     uint64_t used = 0; /* bytes of the buffer, a multiple of 8 */
@@ -318,47 +322,71 @@ static int32_t receive_carefully(struct mapring_consumer *consumer, uint8_t *buf
         }
         message->data = buffer + used;
         used += record_size(message->length) - HEADER_SIZE;
-        release_all(consumer);
+        release_carefully(consumer, 1);
+    }
+}
+
+/* The twin of read_run() that copies, and releases what it copied. */
+static ALWAYS_INLINE uint32_t receive_run(struct mapring_consumer *consumer, uint8_t *buffer, uint64_t size,
+                                          mapring_message *messages, uint32_t max)
+{
+    const uint8_t *data = consumer->data;
+    uint64_t capacity = consumer->capacity;
+    uint64_t position = consumer->position;
+    uint64_t sequence = consumer->sequence;
+    uint64_t used = 0; /* bytes of the buffer, a multiple of 8 */
+    uint32_t count = 0;
+    while (count < max) {
+        uint64_t offset = position & (capacity - 1);
+        uint64_t header = load_header(data, offset, false);
+        uint64_t length = header_length(header);
+        if (!header_is_message(header, offset, capacity) || used + length > size)
+            break;
+        prefetch_beyond(data, capacity - 1, position, record_size(length));
+        tell_message(&messages[count++], buffer + used, header, sequence++);
+        if (length > 0)
+            copy_from_shared(buffer + used, data + offset + HEADER_SIZE, length);
+        position += record_size(length);
+        used += record_size(length) - HEADER_SIZE;
+    }
+    consumer->position = position;
+    consumer->sequence = sequence;
+    consumer->untold_max = consumer->batch;
+    release_all(consumer);
+    return count;
+}
+
+/* Everything that mapring_receive() below leaves out, for who reads all there is. */
+static NOINLINE int32_t receive_plain(struct mapring_consumer *consumer, uint8_t *buffer, uint64_t size,
+                                      mapring_message *messages, uint32_t max, int64_t timeout_ns)
+{
+    for (;;) {
+        uint32_t count = receive_run(consumer, buffer, size, messages, max);
+        if (count > 0)
+            return (int32_t)count;
+        uint64_t header;
+        int32_t found = read_slow(consumer, true, timeout_ns);
+        if (found != 1)
+            return found;
+        if (next_message(consumer, &header) == 1 && header_length(header) > size) {
+            messages[0] = (mapring_message){.length = header_length(header), .sequence = consumer->sequence};
+            return MAPRING_BUFFER_TOO_SMALL;
+        }
     }
 }
 
 int32_t mapring_receive(mapring_consumer *consumer, void *buffer, uint64_t size, mapring_message *messages,
                         uint32_t max, int64_t timeout_ns)
 {
-    if (consumer == NULL || messages == NULL || max == 0 || max > INT32_MAX || timeout_ns < 0 ||
-        (buffer == NULL && size > 0))
+    if (UNLIKELY(consumer == NULL || messages == NULL || max == 0 || max > INT32_MAX || timeout_ns < 0) ||
+        (UNLIKELY(buffer == NULL) && size > 0))
         return MAPRING_INVALID_ARGUMENT;
-    if (consumer->unreleased > 0)
+    if (UNLIKELY(consumer->unreleased > 0))
         return MAPRING_UNRELEASED;
-    if (!consumer->plain)
+    if (UNLIKELY(!consumer->plain))
         return receive_carefully(consumer, buffer, size, messages, max, timeout_ns);
-    for (;;) {
-        uint32_t count = 0;
-        uint64_t used = 0; /* bytes of the buffer, a multiple of 8 */
-        uint64_t header = 0;
-        int32_t found = 1;
-        while (count < max && (found = next_message(consumer, &header)) == 1 && used <= size &&
-               header_length(header) <= size - used) {
-            mapring_message message = take_message(consumer, header);
-            if (message.length > 0)
-                copy_from_shared((uint8_t *)buffer + used, message.data, message.length);
-            message.data = (uint8_t *)buffer + used;
-            messages[count++] = message;
-            used += record_size(message.length) - HEADER_SIZE;
-        }
-        if (count > 0) {
-            consumer->untold_max = consumer->batch;
-            release_all(consumer);
-            return (int32_t)count;
-        }
-        if (found < 0)
-            return found;
-        if (found == 1) {
-            messages[0] = (mapring_message){.length = header_length(header), .sequence = consumer->sequence};
-            return MAPRING_BUFFER_TOO_SMALL;
-        }
-        found = wait_for_news(consumer, timeout_ns);
-        if (found != 1)
-            return found;
-    }
+    /* For one, the loop is none, and in line. */
+    if (max == 1 && receive_run(consumer, buffer, size, messages, 1) == 1)
+        return 1;
+    return receive_plain(consumer, buffer, size, messages, max, timeout_ns);
 }
