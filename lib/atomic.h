@@ -28,6 +28,19 @@ typedef struct shared32 {
 /* Up to this many bytes are copied without a call. */
 #define COPY_SHORT_MAX 64
 
+/* Has the processor fetch a line that is about to be written: no access. It does not matter what the address is. */
+static inline void prefetch_to_write(const void *address)
+{
+#if defined(__x86_64__)
+    /* The compiler's built-in function would fetch it to be read, unless compiling for newer processors only. */
+    __asm__ __volatile__("prefetchw %0" : : "m"(*(const uint8_t *)address));
+#elif defined(__GNUC__)
+    __builtin_prefetch(address, 1);
+#else
+    (void)address;
+#endif
+}
+
 #if defined(MAPRING_ATOMIC_BACKEND)
 #include MAPRING_ATOMIC_BACKEND
 #else

@@ -64,14 +64,25 @@ static void release_some(struct mapring_consumer *consumer, uint32_t count)
     }
 }
 
-/* Everything that was read. */
-static inline void release_all(struct mapring_consumer *consumer)
+/* Everything that was read, and is not counted as unreleased any longer. */
+static inline void set_released(struct mapring_consumer *consumer)
 {
     consumer->released.position = consumer->position;
     consumer->released.sequence = consumer->sequence;
-    consumer->unreleased = 0;
-    if (UNLIKELY(consumer->position - consumer->stored > consumer->untold_max))
+}
+
+static inline void store_cursor_in_time(struct mapring_consumer *consumer)
+{
+    if (UNLIKELY(consumer->released.position - consumer->stored > consumer->untold_max))
         store_cursor(consumer);
+}
+
+static void tell_released(struct mapring_consumer *consumer)
+{
+    if (consumer->group != NULL)
+        group_release(consumer);
+    else
+        store_cursor_in_time(consumer);
 }
 
 /* Everything that mapring_release() below leaves out. */
@@ -83,17 +94,14 @@ static NOINLINE int32_t release_carefully(struct mapring_consumer *consumer, uin
         return MAPRING_NOT_READ;
     uint64_t oldest = consumer->released.position;
     if (count == consumer->unreleased)
-        consumer->released = (struct mark){consumer->position, consumer->sequence, 0};
+        set_released(consumer);
     else
         release_some(consumer, count);
     /* After the headers were walked over: they may be torn as well. */
     if (consumer->watched && count > 0 && is_lapped(consumer, oldest))
         return give_up_torn(consumer);
     consumer->unreleased -= count;
-    if (consumer->group != NULL)
-        group_release(consumer);
-    else if (consumer->released.position - consumer->stored > consumer->untold_max)
-        store_cursor(consumer);
+    tell_released(consumer);
     return MAPRING_OK;
 }
 
@@ -101,7 +109,9 @@ int32_t mapring_release(mapring_consumer *consumer, uint32_t count)
 {
     if (UNLIKELY(consumer == NULL) || count != consumer->unreleased || UNLIKELY(!consumer->plain))
         return release_carefully(consumer, count);
-    release_all(consumer);
+    consumer->unreleased = 0;
+    set_released(consumer);
+    store_cursor_in_time(consumer);
     return MAPRING_OK;
 }
 
@@ -119,8 +129,11 @@ int32_t next_message(struct mapring_consumer *consumer, uint64_t *header)
     for (;;) {
         uint64_t offset = consumer->position & (consumer->capacity - 1);
         *header = load_header(consumer->data, offset, consumer->watched);
-        if (*header == 0)
+        if (*header == 0) {
+            /* A message that is not short lies on the next line too: the two then come at once. */
+            PREFETCH(consumer->data + offset + 64);
             return 0;
+        }
         if (!header_is_sound(*header, offset, consumer->capacity))
             return MAPRING_CORRUPT;
         if ((*header & HEADER_PADDING) == 0)
@@ -151,10 +164,30 @@ static inline void prefetch_beyond(const uint8_t *data, uint64_t mask, uint64_t 
 static ALWAYS_INLINE void tell_message(mapring_message *message, const void *data, uint64_t header, uint64_t sequence)
 {
     message->data = data;
-    message->length = header_length(header);
+    message->length = message_length(header);
     message->sequence = sequence;
     message->tag = (uint32_t)(header >> HEADER_TAG_SHIFT);
     message->flags = 0;
+}
+
+/* Reads the message that lies there. False if none does. */
+static inline bool read_one(struct mapring_consumer *consumer, mapring_message *message)
+{
+    const uint8_t *data = consumer->data;
+    uint64_t capacity = consumer->capacity;
+    uint64_t position = consumer->position;
+    uint64_t offset = position & (capacity - 1);
+    uint64_t header = load_header(data, offset, false);
+    if (!header_is_message(header, offset, capacity))
+        return false;
+    uint64_t size = record_size(message_length(header));
+    prefetch_beyond(data, capacity - 1, position, size);
+    tell_message(message, data + offset + HEADER_SIZE, header, consumer->sequence);
+    consumer->position = position + size;
+    consumer->sequence++;
+    consumer->unreleased++;
+    consumer->untold_max = consumer->batch;
+    return true;
 }
 
 /*
@@ -175,7 +208,7 @@ static ALWAYS_INLINE uint32_t read_run(struct mapring_consumer *consumer, maprin
         uint64_t header = load_header(data, offset, careful && consumer->watched);
         if (!header_is_message(header, offset, capacity))
             break;
-        uint64_t size = record_size(header_length(header));
+        uint64_t size = record_size(message_length(header));
         prefetch_beyond(data, capacity - 1, position, size);
         if (!careful || is_wanted(consumer, header))
             tell_message(&messages[count++], data + offset + HEADER_SIZE, header, sequence);
@@ -223,9 +256,8 @@ static void release_unwanted(struct mapring_consumer *consumer)
 {
     if (consumer->unreleased > 0)
         return;
-    consumer->released = (struct mark){consumer->position, consumer->sequence, 0};
-    if (consumer->released.position - consumer->stored > consumer->untold_max)
-        store_cursor(consumer);
+    set_released(consumer);
+    store_cursor_in_time(consumer);
 }
 
 /* At most so much is passed over in one go, before it is seen whether it was overwritten meanwhile, and in a call whose
@@ -237,7 +269,7 @@ static uint64_t pass_end(const struct mapring_consumer *consumer)
 
 /* For who reads not everything, or what may be overwritten meanwhile. */
 static NOINLINE int32_t read_carefully(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max,
-                              int64_t timeout_ns)
+                                       int64_t timeout_ns)
 {
     int32_t status = take_notice(consumer);
     if (status < 0)
@@ -281,8 +313,7 @@ int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint
     if (UNLIKELY(!consumer->plain))
         return consumer->group != NULL ? group_read(consumer, messages, max, timeout_ns)
                                        : read_carefully(consumer, messages, max, timeout_ns);
-    /* For one, the loop is none, and in line. */
-    if (max == 1 && read_run(consumer, messages, 1, false, 0) == 1)
+    if (max == 1 && read_one(consumer, messages))
         return 1;
     return read_plain(consumer, messages, max, timeout_ns);
 }
@@ -291,7 +322,7 @@ int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint
 
 /* One by one: what is looked at behind each copy then tells whether it is whole. */
 static NOINLINE int32_t receive_carefully(struct mapring_consumer *consumer, uint8_t *buffer, uint64_t size,
-                                 mapring_message *messages, uint32_t max, int64_t timeout_ns)
+                                          mapring_message *messages, uint32_t max, int64_t timeout_ns)
 {
     uint64_t used = 0; /* bytes of the buffer, a multiple of 8 */
     for (uint32_t count = 0;; count++) {
@@ -322,7 +353,9 @@ static NOINLINE int32_t receive_carefully(struct mapring_consumer *consumer, uin
         }
         message->data = buffer + used;
         used += record_size(message->length) - HEADER_SIZE;
-        release_carefully(consumer, 1);
+        consumer->unreleased = 0;
+        set_released(consumer);
+        tell_released(consumer);
     }
 }
 
@@ -339,7 +372,7 @@ static ALWAYS_INLINE uint32_t receive_run(struct mapring_consumer *consumer, uin
     while (count < max) {
         uint64_t offset = position & (capacity - 1);
         uint64_t header = load_header(data, offset, false);
-        uint64_t length = header_length(header);
+        uint64_t length = message_length(header);
         if (!header_is_message(header, offset, capacity) || used + length > size)
             break;
         prefetch_beyond(data, capacity - 1, position, record_size(length));
@@ -352,7 +385,8 @@ static ALWAYS_INLINE uint32_t receive_run(struct mapring_consumer *consumer, uin
     consumer->position = position;
     consumer->sequence = sequence;
     consumer->untold_max = consumer->batch;
-    release_all(consumer);
+    set_released(consumer);
+    store_cursor_in_time(consumer);
     return count;
 }
 

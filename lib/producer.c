@@ -26,6 +26,10 @@ static inline bool fits(const struct mapring_producer *producer, uint64_t length
     return fits_between(producer->next, producer->limit, length);
 }
 
+/* From the end of a message to the line that is fetched for writing: a processor holds back the stores of a few
+ * messages only, until the lines are its own. */
+#define PREFETCH_DISTANCE 256u
+
 /* 0 if there is none. The lower half of a header is enough: it says that the record is committed. */
 static inline uint32_t run_is_open(const struct mapring_producer *producer)
 {
@@ -136,6 +140,7 @@ static NOINLINE int32_t publish_slow(struct mapring_producer *producer, const vo
 static inline int32_t commit_message(struct mapring_producer *producer, uint8_t *record, uint64_t length, uint32_t tag)
 {
     uint8_t *next = record + record_size(length);
+    prefetch_to_write(next + PREFETCH_DISTANCE);
     /* Before this record becomes visible, so that stale bytes never look like the next. */
     store64_relaxed(header_at(next), 0);
     producer->next = next;
@@ -200,6 +205,7 @@ static uint32_t publish_run(struct mapring_producer *producer, const mapring_mes
         else
             store64_relaxed(header_at(record), header);
         record += record_size(length);
+        prefetch_to_write(record + PREFETCH_DISTANCE);
     }
     if (done > 0) {
         store64_relaxed(header_at(record), 0);

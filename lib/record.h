@@ -60,10 +60,17 @@ static inline bool header_is_sound(uint64_t header, uint64_t offset, uint64_t ca
     return (header & HEADER_COMMITTED) != 0 && record_size(header_length(header)) <= capacity - offset;
 }
 
-/* The same, and it is a message. */
+/* The length of a committed message; more than HEADER_LENGTH_MASK for every other header. */
+static inline uint64_t message_length(uint64_t header)
+{
+    return (uint32_t)header ^ HEADER_COMMITTED;
+}
+
+/* Whether this header is a message's, as sound as the above. */
 static inline bool header_is_message(uint64_t header, uint64_t offset, uint64_t capacity)
 {
-    return (header & HEADER_PADDING) == 0 && header_is_sound(header, offset, capacity);
+    uint64_t length = message_length(header);
+    return length <= HEADER_LENGTH_MASK && offset + record_size(length) <= capacity;
 }
 
 static inline uint64_t message_length_max(uint64_t capacity)
