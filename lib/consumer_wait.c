@@ -31,7 +31,7 @@ static bool watermark_is_reached(const struct mapring_consumer *consumer)
     if (consumer->watched && (is_let_go(consumer) || is_lapped(consumer, position)))
         return true;
     while (position < consumer->wake_at) {
-        uint64_t header = load64_racing(ring_header(&consumer->ring, position));
+        uint64_t header = peek64(ring_header(&consumer->ring, position));
         if (header == 0)
             return load64_relaxed(&consumer->ring.stream->end) == position;
         if (!header_is_sound(header, position & (consumer->capacity - 1), consumer->capacity))
@@ -123,17 +123,13 @@ static void set_wake_at(struct mapring_consumer *consumer, uint64_t position)
 {
     if (consumer->wake_at == position)
         return;
-    struct bell *bell = consumer->sleeper.bell;
-    uint64_t bit = sleeper_bit(consumer->sleeper.number);
-    bool sooner = position < consumer->wake_at;
+    bool sooner = position < consumer->wake_at; /* so a bit that is up already says nothing new */
     consumer->wake_at = position;
     store64_relaxed(&consumer->ring.readers->slots[consumer->slot].wake_at, position);
     /* Pairs with the acquire load in ring_consumers(): who sees the bits that are raised from here on sees it. */
     fence_release();
-    if (position != 0)
-        or64(&bell->delayed, bit);
     if (sooner)
-        or64(&bell->sleepers, SLEEPERS_CHANGED);
+        or64(&consumer->sleeper.bell->sleepers, SLEEPERS_CHANGED);
 }
 
 /* What a consumer with a watermark waits for at the moment: bytes until some time, or the first message. */

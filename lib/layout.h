@@ -223,9 +223,8 @@ static_assert(sizeof(struct stream) == STREAM_HEAD_SIZE, "format 1");
  */
 struct bell {
     shared64 sleepers; /* bit n % 61: sleeper n; bits 62 and 63: as below */
-    shared64 delayed;  /* the same bits: of those who once asked to be woken later, by `wake_at`; never lowered */
     shared64 distant;  /* the same bits: of those who once had an address; never lowered */
-    uint8_t unused0[BLOCK_SIZE - 24];
+    uint8_t unused0[BLOCK_SIZE - 16];
     shared32 doorbell;
     uint8_t unused1[BLOCK_SIZE - 4];
 };

@@ -336,7 +336,10 @@ void mapring_producer_close(mapring_producer *producer)
 {
     if (producer == NULL)
         return;
-    if (producer->ring.segment != NULL && platform_segment_is_ours(producer->ring.segment) && !producer->handed_over) {
+    bool ours = producer->ring.segment != NULL && platform_segment_is_ours(producer->ring.segment);
+    if (ours)
+        wait_shut(&producer->sleeper);
+    if (ours && !producer->handed_over) {
         end_run(producer);
         producer_unlock(&producer->ring);
         /* The stream may be a successor's by now, so this cannot be wake_all(). */

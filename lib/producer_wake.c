@@ -23,12 +23,10 @@ static void limit_to(struct mapring_producer *producer, uint64_t due_at)
 static uint64_t find_undue(struct mapring_producer *producer, uint64_t sleepers)
 {
     const struct ring *ring = &producer->ring;
-    uint64_t undue = sleepers & load64_relaxed(&ring->readers->news.delayed);
-    if (undue == 0)
-        return 0;
+    uint64_t undue = sleepers;
     uint64_t position = producer_position(producer);
     uint64_t due_at = NO_POSITION;
-    for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
+    for (uint32_t i = 0; i < ring->geometry.slot_count && undue != 0; i++) {
         const struct slot *slot = &ring->readers->slots[i];
         uint64_t bit = sleeper_bit(SLOT_NUMBER(i));
         if ((undue & bit) == 0 || load64_relaxed(&slot->state) == 0)

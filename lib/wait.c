@@ -25,43 +25,24 @@ bool sleeper_set_waiting(struct sleeper *sleeper, uint32_t waiting)
     return true;
 }
 
-int32_t wait_begin(struct sleeper *sleeper)
-{
-    return compare_and_swap64(&sleeper->busy, 0, 1) ? MAPRING_OK : MAPRING_BUSY;
-}
-
-void wait_end(struct sleeper *sleeper)
-{
-    /* Release: pairs with the acquire load in wait_shut(), after which the handle is freed. */
-    store64_release(&sleeper->busy, 0);
-}
-
 bool wait_take_cancel(struct sleeper *sleeper)
 {
-    /* Whoever was to be ended has seen the doorbell change by then (wait_cancel()). */
-    return load64_acquire(&sleeper->cancelled) != 0 && compare_and_swap64(&sleeper->cancelled, 1, 0);
+    if (load64_relaxed(&sleeper->cancelled) == 0)
+        return false;
+    store64_relaxed(&sleeper->cancelled, 0);
+    return true;
 }
 
 void wait_cancel(struct sleeper *sleeper)
 {
-    store64_release(&sleeper->cancelled, 1);
+    store64_relaxed(&sleeper->cancelled, 1);
     if (sleeper->bell == NULL)
         return;
     /* Either the sleeper remembers the new doorbell, and so sees why it changed, or it does not sleep on the old one.
-     */
+     * Pairs as in ring_bell(). */
     fetch_add32(&sleeper->bell->doorbell, 1);
     platform_wake(sleeper->parking, &sleeper->bell->doorbell, sleeper_bit(sleeper->number), sleeper->number,
                   sleeper->number);
-}
-
-#define SHUT_PAUSE_NS 20000u
-
-void wait_shut(struct sleeper *sleeper)
-{
-    while (load64_acquire(&sleeper->busy) != 0) {
-        wait_cancel(sleeper);
-        platform_sleep(SHUT_PAUSE_NS);
-    }
 }
 
 /* Looks again and again, until what is waited for is there or the time is over. */

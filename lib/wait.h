@@ -47,10 +47,6 @@ enum wait_result {
 /* Sets how the sleeper waits; false if there is no such way. */
 bool sleeper_set_waiting(struct sleeper *sleeper, uint32_t waiting);
 
-/* Around the waits of one call: MAPRING_BUSY if another thread is in one with this handle. */
-int32_t wait_begin(struct sleeper *sleeper);
-void wait_end(struct sleeper *sleeper);
-
 /* Spins or sleeps, as the sleeper is set. */
 enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns);
 
@@ -69,9 +65,6 @@ bool wait_take_cancel(struct sleeper *sleeper);
 /* Ends a wait of the sleeper, from another thread or a signal handler. */
 void wait_cancel(struct sleeper *sleeper);
 
-/* The same for good, before its handle is closed: returns when no thread is in a wait any longer. */
-void wait_shut(struct sleeper *sleeper);
-
 /*
  * Wakes those consumers, or the producer, that have raised one of the bits `which`. The caller has stored with release
  * what they wait for, and fenced if its side is not reached by heavy fences.
@@ -87,6 +80,15 @@ static inline uint64_t sleeper_bit(uint32_t number)
 {
     return (uint64_t)1 << number % PLATFORM_SLEEPER_BITS;
 }
+
+/* wait_guard.c */
+
+/* Around the waits of one call: MAPRING_BUSY if another thread is in one with this handle. */
+int32_t wait_begin(struct sleeper *sleeper);
+void wait_end(struct sleeper *sleeper);
+
+/* Cancels for good, before the handle is closed: returns when no thread is in a wait any longer. */
+void wait_shut(struct sleeper *sleeper);
 
 /* Now plus a timeout of the interface, for ever if that is out of range. */
 uint64_t deadline_after(int64_t timeout_ns);

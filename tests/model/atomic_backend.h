@@ -105,6 +105,10 @@ static inline void copy_from_shared(void *bytes, const void *shared, uint64_t le
     model_load_racing(model_word64(shared), 8, MODEL_ACQUIRE,                                                          \
                       MODEL_SITE("load64_racing(" #shared ")", MODEL_LOAD, MODEL_ACQUIRE))
 
+#define peek64(shared)                                                                                                 \
+    model_load_racing(model_word64(shared), 8, MODEL_RELAXED,                                                          \
+                      MODEL_SITE("peek64(" #shared ")", MODEL_LOAD, MODEL_RELAXED))
+
 static inline void copy_racing(void *bytes, const void *shared, uint64_t length)
 {
     model_read_racing(bytes, shared, length, MODEL_SITE("copy_racing()", MODEL_COPY, MODEL_RELAXED));

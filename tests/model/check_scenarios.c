@@ -6,8 +6,8 @@
 #include "check.h"
 #include "scenarios.h"
 
-static const struct model_program *const lists[] = {stream_scenarios, parking_scenarios, death_scenarios,
-                                                    lossy_scenarios, group_scenarios};
+static const struct model_program *const lists[] = {stream_scenarios, parking_scenarios, waiting_scenarios,
+                                                    death_scenarios,  lossy_scenarios,   group_scenarios};
 
 static struct model_result result;
 

@@ -168,7 +168,7 @@ const char *name_ring_word(uint64_t offset)
         static const char *const words[] = {"used", "groups_used", "moves"};
         uint64_t groups = offsetof(struct readers, groups);
         if (at < offsetof(struct readers, used))
-            return at % BLOCK_SIZE == offsetof(struct bell, delayed) ? "delayed" : bells[at / BLOCK_SIZE];
+            return bells[at / BLOCK_SIZE];
         if (at < groups)
             return words[at % BLOCK_SIZE / 8 % 3];
         if (at < slots) {
