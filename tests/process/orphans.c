@@ -51,8 +51,8 @@ static _Noreturn void outlive(const struct holder *holder)
     gate_open(holder->ready);
     while (read(holder->child_may_end.fds[0], &byte, 1) < 0 && errno == EINTR)
         ;
-    gate_open(holder->child_ended);
-    _exit(0);
+    pid_t pid = getpid();
+    _exit(write(holder->child_ended.fds[1], &pid, sizeof pid) == (ssize_t)sizeof pid ? 0 : 1);
 }
 
 static void hold(void *argument)
@@ -87,15 +87,20 @@ static void hold(void *argument)
 
 static pid_t start(struct holder *holder)
 {
+    /* The children of those who are killed become ours. */
+    CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "becoming a reaper: %s", strerror(errno));
     pid_t pid = spawn(hold, holder);
     gate_pass(holder->ready);
     return pid;
 }
 
+/* Returns when it holds nothing any longer. */
 static void end_child(const struct holder *holder)
 {
+    pid_t pid = 0;
     gate_open(holder->child_may_end);
-    gate_pass(holder->child_ended);
+    CHECK(read(holder->child_ended.fds[0], &pid, sizeof pid) == (ssize_t)sizeof pid, "a child did not end");
+    CHECK(waitpid(pid, NULL, 0) == pid, "child %d is not ours: %s", (int)pid, strerror(errno));
 }
 
 static bool try_publish(mapring_producer *producer, uint64_t *sequence, int64_t timeout_ns)
