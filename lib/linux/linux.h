@@ -104,6 +104,9 @@ int32_t linux_data_open_linked(struct platform_segment *segment, const char *pat
 int32_t linux_anonymous_create(int *fd);
 int32_t linux_anonymous_seal(int fd);
 
+/* Sleeps while the word reads `remembered`, until woken with one of these bits or the deadline. May return early. */
+void linux_futex_wait(const shared32 *word, uint32_t remembered, uint64_t deadline_ns, uint32_t bits);
+
 /* Segments (segment.c): a handle with nothing open. The target's name may be NULL. */
 struct platform_segment *linux_segment_new(const struct platform_target *target);
 

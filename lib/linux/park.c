@@ -39,15 +39,20 @@ void platform_parking_close(struct platform_parking *parking)
     free(parking);
 }
 
-void platform_park(struct platform_parking *parking, const shared32 *doorbell, uint32_t remembered,
-                   uint64_t deadline_ns)
+void linux_futex_wait(const shared32 *word, uint32_t remembered, uint64_t deadline_ns, uint32_t bits)
 {
     struct timespec deadline = {
         .tv_sec = (time_t)(deadline_ns / 1000000000u),
         .tv_nsec = (long)(deadline_ns % 1000000000u),
     };
     /* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, so a signal does not prolong the wait. */
-    syscall(SYS_futex, &doorbell->word, FUTEX_WAIT_BITSET, remembered, &deadline, NULL, parking->bit);
+    syscall(SYS_futex, &word->word, FUTEX_WAIT_BITSET, remembered, &deadline, NULL, bits);
+}
+
+void platform_park(struct platform_parking *parking, const shared32 *doorbell, uint32_t remembered,
+                   uint64_t deadline_ns)
+{
+    linux_futex_wait(doorbell, remembered, deadline_ns, parking->bit);
 }
 
 void platform_wake(struct platform_parking *parking, const shared32 *doorbell, uint64_t sleepers, uint32_t first,

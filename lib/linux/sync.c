@@ -325,7 +325,8 @@ int32_t platform_sync_wait(struct platform_sync *sync, uint64_t deadline_ns)
         if (now >= deadline_ns)
             return MAPRING_TIMEOUT;
         quantum = now + QUANTUM_NS;
-        platform_park(NULL, &sync->page->signal, seen, quantum < deadline_ns ? quantum : deadline_ns);
+        linux_futex_wait(&sync->page->signal, seen, quantum < deadline_ns ? quantum : deadline_ns,
+                         FUTEX_BITSET_MATCH_ANY);
     }
 }
 
