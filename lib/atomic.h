@@ -93,6 +93,12 @@ static inline void and64(shared64 *shared, uint64_t bits)
     AO_and_full(ao64(shared), (AO_t)bits);
 }
 
+/* The same, and an acquire: what came before the bits were set, and a release, is seen. */
+static inline void and64_acquire(shared64 *shared, uint64_t bits)
+{
+    AO_and_full(ao64(shared), (AO_t)bits);
+}
+
 /* Release; not a full fence. */
 static inline void add64(shared64 *shared, uint64_t value)
 {

@@ -210,6 +210,40 @@ static void keep_distance(const struct mapring_producer *producer, uint64_t posi
     while (platform_clock_ns() < end);
 }
 
+/* Where the header behind a record of this length would end, if it came next, behind padding if it must. */
+static uint64_t claim_end(const struct mapring_producer *producer, uint64_t length, uint64_t *padding)
+{
+    uint64_t position = producer_position(producer);
+    uint64_t capacity = producer->ring.geometry.capacity;
+    uint64_t to_data_end = capacity - (position & (capacity - 1));
+    *padding = record_size(length) > to_data_end ? to_data_end : 0;
+    return position + *padding + record_size(length) + HEADER_SIZE;
+}
+
+bool has_room(struct mapring_producer *producer, uint64_t length)
+{
+    if (producer->claim_count > 0 || producer->ended || producer->handed_over)
+        return true;
+    uint64_t padding;
+    producer->wanted_end = claim_end(producer, length, &padding);
+    return room_is_there(producer);
+}
+
+void press_for_room(struct mapring_producer *producer, uint64_t length)
+{
+    const struct geometry *geometry = &producer->ring.geometry;
+    reclaim_dead(producer);
+    if (has_room(producer, length)) {
+        producer->full_since = 0;
+        return;
+    }
+    uint64_t now = platform_clock_ns();
+    if (producer->full_since == 0)
+        producer->full_since = now;
+    if (geometry->slow_policy >= MAPRING_SLOW_DEMOTE && now - producer->full_since >= geometry->slow_ns)
+        let_go_slow(producer, producer->wanted_end);
+}
+
 int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t timeout_ns, uint64_t *padding)
 {
     if (producer->claim_count > 0)
@@ -224,11 +258,7 @@ int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t t
     end_run(producer);
 
     uint64_t position = producer_position(producer);
-    uint64_t to_data_end = capacity - (position & (capacity - 1));
-    *padding = record_size(length) > to_data_end ? to_data_end : 0;
-    uint64_t end = position + *padding + record_size(length) + HEADER_SIZE;
-
-    producer->wanted_end = end;
+    producer->wanted_end = claim_end(producer, length, padding);
     producer->failure = MAPRING_OK;
     int32_t status = wait_for_room(producer, timeout_ns);
     if (status < 0)

@@ -3,6 +3,7 @@
  * consumer_wait.c.
  */
 #include "consumer.h"
+#include "descriptor.h"
 #include "life.h"
 #include "slot.h"
 
@@ -306,13 +307,21 @@ static NOINLINE int32_t read_carefully(struct mapring_consumer *consumer, maprin
     }
 }
 
+/* For those who are not plain. */
+static NOINLINE int32_t read_otherwise(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max,
+                                       int64_t timeout_ns)
+{
+    int32_t result = consumer->group != NULL ? group_read(consumer, messages, max, timeout_ns)
+                                             : read_carefully(consumer, messages, max, timeout_ns);
+    return consumer->descriptor == NULL ? result : descriptor_settle(consumer, result);
+}
+
 int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint32_t max, int64_t timeout_ns)
 {
     if (UNLIKELY(consumer == NULL || messages == NULL || max == 0 || max > INT32_MAX || timeout_ns < 0))
         return MAPRING_INVALID_ARGUMENT;
     if (UNLIKELY(!consumer->plain))
-        return consumer->group != NULL ? group_read(consumer, messages, max, timeout_ns)
-                                       : read_carefully(consumer, messages, max, timeout_ns);
+        return read_otherwise(consumer, messages, max, timeout_ns);
     if (max == 1 && read_one(consumer, messages))
         return 1;
     return read_plain(consumer, messages, max, timeout_ns);
@@ -321,8 +330,8 @@ int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint
 /* Copying. */
 
 /* One by one: what is looked at behind each copy then tells whether it is whole. */
-static NOINLINE int32_t receive_carefully(struct mapring_consumer *consumer, uint8_t *buffer, uint64_t size,
-                                          mapring_message *messages, uint32_t max, int64_t timeout_ns)
+static int32_t receive_carefully(struct mapring_consumer *consumer, uint8_t *buffer, uint64_t size,
+                                 mapring_message *messages, uint32_t max, int64_t timeout_ns)
 {
     uint64_t used = 0; /* bytes of the buffer, a multiple of 8 */
     for (uint32_t count = 0;; count++) {
@@ -357,6 +366,15 @@ static NOINLINE int32_t receive_carefully(struct mapring_consumer *consumer, uin
         set_released(consumer);
         tell_released(consumer);
     }
+}
+
+/* For those who are not plain. */
+static NOINLINE int32_t receive_otherwise(struct mapring_consumer *consumer, uint8_t *buffer, uint64_t size,
+                                          mapring_message *messages, uint32_t max, int64_t timeout_ns)
+{
+    int32_t result = receive_carefully(consumer, buffer, size, messages, max, timeout_ns);
+    /* What did not fit was read, and put back. */
+    return consumer->descriptor == NULL ? result : descriptor_settle(consumer, result);
 }
 
 /* The twin of read_run() that copies, and releases what it copied. */
@@ -418,7 +436,7 @@ int32_t mapring_receive(mapring_consumer *consumer, void *buffer, uint64_t size,
     if (UNLIKELY(consumer->unreleased > 0))
         return MAPRING_UNRELEASED;
     if (UNLIKELY(!consumer->plain))
-        return receive_carefully(consumer, buffer, size, messages, max, timeout_ns);
+        return receive_otherwise(consumer, buffer, size, messages, max, timeout_ns);
     /* For one, the loop is none, and in line. */
     if (max == 1 && receive_run(consumer, buffer, size, messages, 1) == 1)
         return 1;

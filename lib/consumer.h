@@ -60,7 +60,10 @@ struct mapring_consumer {
     /* Waiting. */
     uint64_t watermark_bytes; /* 0: none */
     uint64_t watermark_ns;
-    uint64_t wake_at; /* as its slot says */
+    uint64_t wake_at;                       /* as its slot says */
+    struct consumer_descriptor *descriptor; /* NULL: none */
+    struct mapring_wait_set *set;           /* that it is in; NULL: none */
+    uint32_t uring;                         /* whether the kernel waits on futexes for who owns an io_uring */
 
     /* Of a member. */
     struct group *group;
@@ -71,11 +74,13 @@ struct mapring_consumer {
     uint64_t inherited_ns; /* when that was */
 };
 
+enum { URING_UNKNOWN, URING_THERE, URING_ABSENT };
+
 /* Whether `plain` is right to be set. */
 static inline bool is_plain(const struct mapring_consumer *consumer)
 {
     return consumer->kind == MAPRING_RELIABLE && !consumer->watched && consumer->tag_mask == 0 &&
-           consumer->notice == MAPRING_OK;
+           consumer->notice == MAPRING_OK && consumer->descriptor == NULL;
 }
 
 static inline bool is_wanted(const struct mapring_consumer *consumer, uint64_t header)
@@ -101,6 +106,9 @@ void look_for_producer(struct mapring_consumer *consumer);
 
 /* Waits until there is something to look at: 1; 0 when the time passed, or why nothing will come. */
 int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_ns);
+
+/* Asks to be woken when the producer is at this position; 0: at once. */
+void set_wake_at(struct mapring_consumer *consumer, uint64_t position);
 
 /* Whether the producer is gone, and no successor about to come. */
 bool is_alone(const struct mapring_consumer *consumer);
@@ -139,5 +147,8 @@ void group_release(struct mapring_consumer *consumer);
 
 /* What there is for a member that has nothing: 1, MAPRING_STREAM_ENDED or 0. */
 int32_t group_news(struct mapring_consumer *consumer);
+
+/* Whether some member died and left messages, which reading finds. */
+bool group_has_heritage(const struct mapring_consumer *consumer);
 
 #endif

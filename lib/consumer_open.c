@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "consumer.h"
+#include "descriptor.h"
 #include "life.h"
 #include "options.h"
 #include "registry.h"
 #include "slot.h"
 #include "validate.h"
+#include "wait_set.h"
 
 /* How often a lossy consumer may be overtaken while it looks for its start. */
 #define ROUNDS 1000
@@ -235,7 +237,8 @@ static int32_t open_consumer(const char *name, const mapring_consumer_options *o
         return attached;
     struct ring *ring = &consumer->ring;
     struct slot *slot = &ring->readers->slots[consumer->slot];
-    status = platform_parking_open(ring->geometry.ring_id, SLOT_NUMBER(consumer->slot), &consumer->sleeper.parking);
+    status = platform_parking_open(ring->geometry.ring_id, SLOT_NUMBER(consumer->slot), ring->geometry.slot_count,
+                                   &consumer->sleeper.parking);
     if (status < 0)
         return status;
     consumer->sleeper.bell = &ring->readers->news;
@@ -243,7 +246,9 @@ static int32_t open_consumer(const char *name, const mapring_consumer_options *o
     consumer->sleeper.ready = consumer_has_news;
     consumer->sleeper.peer_fences = consumer_is_fenced;
     consumer->sleeper.context = consumer;
+    consumer->sleeper.address = &slot->address;
     consumer->sleeper.counts = &slot->counts;
+    store64_relaxed(&slot->address, 0);
     count64_clear(&slot->counts.parks);
     count64_clear(&slot->counts.wakes);
     count64_clear(&slot->counts.avoided);
@@ -332,10 +337,14 @@ void mapring_consumer_close(mapring_consumer *consumer)
     if (consumer == NULL)
         return;
     bool ours = consumer->ring.segment != NULL && platform_segment_is_ours(consumer->ring.segment);
-    if (ours)
+    if (ours) {
         wait_shut(&consumer->sleeper);
+        wait_set_forget_consumer(consumer);
+        descriptor_leave(consumer);
+    }
     if (ours && consumer->slot != NO_SLOT)
         leave(consumer);
+    descriptor_free(consumer);
     platform_parking_close(consumer->sleeper.parking);
     ring_close(&consumer->ring);
     free(consumer);

@@ -4,6 +4,7 @@
 #include <mapring/wait.h>
 
 #include "consumer.h"
+#include "descriptor.h"
 #include "life.h"
 #include "slot.h"
 
@@ -118,8 +119,7 @@ static int32_t look_out_for_news(struct mapring_consumer *consumer, uint64_t dea
     }
 }
 
-/* Asks to be woken when the producer is at this position; 0: at once. */
-static void set_wake_at(struct mapring_consumer *consumer, uint64_t position)
+void set_wake_at(struct mapring_consumer *consumer, uint64_t position)
 {
     if (consumer->wake_at == position)
         return;
@@ -212,7 +212,7 @@ int32_t mapring_consumer_set_waiting(mapring_consumer *consumer, uint32_t waitin
     if (consumer == NULL || !sleeper_set_waiting(&consumer->sleeper, waiting))
         return MAPRING_INVALID_ARGUMENT;
     if (consumer->slot != NO_SLOT)
-        slot_tell_waiting(&consumer->ring.readers->slots[consumer->slot], waiting, 0);
+        slot_tell_waiting(&consumer->ring.readers->slots[consumer->slot], waiting, descriptor_method(consumer));
     return MAPRING_OK;
 }
 
@@ -223,6 +223,7 @@ int32_t mapring_consumer_set_watermark(mapring_consumer *consumer, uint64_t byte
         return MAPRING_INVALID_ARGUMENT;
     consumer->watermark_bytes = (bytes + 7) & ~(uint64_t)7;
     consumer->watermark_ns = (uint64_t)delay_ns;
+    descriptor_forget_watermark(consumer);
     return MAPRING_OK;
 }
 

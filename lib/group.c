@@ -240,6 +240,18 @@ static bool inherit(struct mapring_consumer *consumer)
     return false;
 }
 
+bool group_has_heritage(const struct mapring_consumer *consumer)
+{
+    const struct ring *ring = &consumer->ring;
+    for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
+        const struct slot *slot = &ring->readers->slots[i];
+        if (is_fellow(consumer, i, load64_relaxed(&slot->state)) && load64_relaxed(&slot->cursor) != NO_POSITION &&
+            !slot_lives(ring, i))
+            return true;
+    }
+    return false;
+}
+
 static bool is_time_to_inherit(struct mapring_consumer *consumer)
 {
     return ++consumer->takes >= INHERIT_TAKES && platform_clock_ns() - consumer->inherited_ns >= INHERIT_NS;

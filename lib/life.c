@@ -10,16 +10,21 @@ static uint32_t producer_lock_number(const struct ring *ring)
     return number >= SPARE_NUMBER(0) && number < SPARE_NUMBER(SPARE_COUNT) ? (uint32_t)number : PRODUCER_NUMBER;
 }
 
-bool producer_lives(const struct ring *ring)
+struct platform_process producer_process(const struct ring *ring)
 {
     const struct stream *stream = ring->stream;
-    if (platform_lock_held(ring->segment, producer_lock_number(ring)) == 0)
-        return false;
-    struct platform_process producer = {
+    return (struct platform_process){
         .pid = (uint32_t)load64_relaxed(&stream->producer_pid),
         .place = load64_relaxed(&stream->producer_place),
         .start = load64_relaxed(&stream->producer_start),
     };
+}
+
+bool producer_lives(const struct ring *ring)
+{
+    if (platform_lock_held(ring->segment, producer_lock_number(ring)) == 0)
+        return false;
+    struct platform_process producer = producer_process(ring);
     return !platform_process_gone(&producer);
 }
 

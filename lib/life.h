@@ -15,6 +15,9 @@
 /* Whether the ring has a producer that lives. */
 bool producer_lives(const struct ring *ring);
 
+/* The process of the producer, as the stream says; its pid is 0 while there is none. */
+struct platform_process producer_process(const struct ring *ring);
+
 /* Becomes the ring's producer: 1, 0 if there is one that lives, or a status. Says in the stream who it is. */
 int32_t producer_lock(struct ring *ring);
 void producer_unlock(struct ring *ring);

@@ -171,8 +171,8 @@ bool platform_process_gone(const struct platform_process *process);
 struct platform_parking;
 
 /* `ring_id` is the same for all handles of one ring and for no other ring. `self` is the number of the sleeper that
- * this handle is, which is its own by a lock. */
-int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, struct platform_parking **out);
+ * this handle is, which is its own by a lock; it wakes others up to number `last`. */
+int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, uint32_t last, struct platform_parking **out);
 void platform_parking_close(struct platform_parking *parking);
 
 /* Sleeps while the doorbell reads `remembered`, until woken or the deadline. May return early. */
@@ -183,6 +183,92 @@ void platform_park(struct platform_parking *parking, const shared32 *doorbell, u
  * caller has changed. May wake more. */
 void platform_wake(struct platform_parking *parking, const shared32 *doorbell, uint64_t sleepers, uint32_t first,
                    uint32_t last);
+
+/* A doorbell as it is to be remembered. */
+struct platform_doorbell {
+    const shared32 *doorbell;
+    uint32_t remembered;
+};
+
+/* As many as platform_park_any() takes. */
+#define PLATFORM_DOORBELLS_MAX 128u
+
+/* Sleeps while all doorbells read as remembered, until woken or the deadline, and may return early. False, at once, if
+ * the system cannot do that: then only a descriptor can wait for several. */
+bool platform_park_any(const struct platform_doorbell *doorbells, uint32_t count, uint64_t deadline_ns);
+
+/* Wakes who sleeps on this word of its own process. In any thread or signal handler. */
+void platform_unpark(const shared32 *word);
+
+/* Descriptors (linux/descriptor.c, windows/descriptor.c): what a program waits on in an event loop of its own, a file
+ * descriptor or a HANDLE, and other processes make ready. */
+struct platform_descriptor;
+
+/*
+ * Opens one that is not ready. By `futex` whoever wakes a sleeper makes it ready, as platform_descriptor_park() says;
+ * MAPRING_UNSUPPORTED where the system has no such thing. Else others need its address.
+ */
+int32_t platform_descriptor_open(bool futex, struct platform_descriptor **out);
+void platform_descriptor_close(struct platform_descriptor *descriptor);
+
+/* What the caller of the library waits on. */
+int64_t platform_descriptor_number(const struct platform_descriptor *descriptor);
+
+/* An address, not 0, by which those who have this segment can make it ready; the same for all segments whose names lie
+ * in one folder. Good until it is closed. */
+int32_t platform_descriptor_address(struct platform_descriptor *descriptor, const struct platform_segment *segment,
+                                    uint64_t *address);
+
+/* Makes it ready. In any thread or signal handler. */
+void platform_descriptor_set(struct platform_descriptor *descriptor);
+
+/* Makes it ready when the doorbell is rung for this sleeper, if it was opened for that: MAPRING_UNSUPPORTED if the
+ * system does not do it any longer. */
+int32_t platform_descriptor_park(struct platform_descriptor *descriptor, const struct platform_parking *parking,
+                                 const shared32 *doorbell, uint32_t remembered);
+
+/* Makes it ready at this time as well (UINT64_MAX: never), instead of when that was said last. */
+void platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns);
+
+/* Makes it ready as well when this process ends, instead of who was said last; NULL: nobody. False if that cannot be
+ * told. */
+bool platform_descriptor_watch(struct platform_descriptor *descriptor, const struct platform_process *process);
+
+/* What made it ready. */
+struct platform_causes {
+    bool rung;      /* somebody set it, or a doorbell was rung */
+    bool alarmed;   /* the time came */
+    bool bereft;    /* the process ended that is watched; it stays ready until another is */
+    uint64_t epoch; /* the greatest that came with ringing */
+};
+
+/* It is not ready any longer. */
+struct platform_causes platform_descriptor_clear(struct platform_descriptor *descriptor);
+
+/* Makes the descriptor ready that sleeper `number` has at this address. It may get `epoch` with that. */
+void platform_descriptor_ring(struct platform_parking *parking, const struct platform_segment *segment, uint32_t number,
+                              uint64_t address, uint64_t epoch);
+
+/* For who waits on it in the library, together with descriptors of the caller's: MAPRING_EVENT_* of wait_set.h.
+ * MAPRING_UNSUPPORTED for what the system cannot wait on. */
+int32_t platform_descriptor_add(struct platform_descriptor *descriptor, int64_t other, uint32_t events, uint32_t tag);
+void platform_descriptor_remove(struct platform_descriptor *descriptor, int64_t other);
+
+struct platform_ready {
+    uint32_t tag;
+    uint32_t events;
+};
+
+/* Waits until the descriptor is ready, which it is not any longer then, or one of the others is, or the deadline.
+ * Returns how many of the others are ready; may return early. */
+uint32_t platform_descriptor_wait(struct platform_descriptor *descriptor, uint64_t deadline_ns,
+                                  struct platform_ready *ready, uint32_t max);
+
+/* Whether who owns an io_uring can wait on a doorbell with that; and what that takes, as an entry of its submission
+ * queue: 64 bytes. */
+bool platform_uring_is_there(void);
+void platform_uring_prepare(const struct platform_parking *parking, const shared32 *doorbell, uint32_t remembered,
+                            void *entry);
 
 /* Events, semaphores, mutexes: the native ones on Windows (linux/sync.c, windows/sync.c). */
 

@@ -48,8 +48,9 @@ struct mapring_producer {
     uint64_t *dead_since; /* of each slot, then each group, when it was found without a process; 0: it was not */
     struct ring ring;
     struct sleeper sleeper;
-    uint64_t wanted_end;       /* what is waited for: room up to here, */
-    uint32_t wanted_consumers; /* or so many consumers */
+    uint64_t wanted_end;          /* what is waited for: room up to here, */
+    uint32_t wanted_consumers;    /* or so many consumers */
+    struct mapring_wait_set *set; /* that it is in; NULL: none */
 };
 
 /* A value of `no_sleepers` that *sleepers never has (bit 61 is nobody's), for a producer that must fence first. */
@@ -67,6 +68,12 @@ static inline uint64_t producer_position(const struct mapring_producer *producer
  * behind `*padding` bytes of padding, and `limit` is set. Ends an open run.
  */
 int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t timeout_ns, uint64_t *padding);
+
+/* Whether a record of this length could be claimed without waiting; true if it would not be for room that it cannot. */
+bool has_room(struct mapring_producer *producer, uint64_t length);
+
+/* Does what a producer does that has waited for room for a while: for it is that others hold it back, dead or slow. */
+void press_for_room(struct mapring_producer *producer, uint64_t length);
 
 /* reclaim.c */
 

@@ -14,6 +14,7 @@
 #include "record.h"
 #include "slot.h"
 #include "validate.h"
+#include "wait_set.h"
 
 /* Opening. */
 
@@ -64,6 +65,7 @@ static int32_t take_over(struct mapring_producer *producer)
     store64_relaxed(&stream->end, NO_POSITION);
     store64_relaxed(&stream->epoch, load64_relaxed(&stream->epoch) + 1);
     store64_relaxed(&stream->handing_over, 0);
+    store64_relaxed(&stream->address, 0);
     uint64_t boot_id[2];
     platform_boot_id(boot_id);
     store64_relaxed(&stream->boot_id[0], boot_id[0]);
@@ -100,10 +102,12 @@ static int32_t start(struct mapring_producer *producer, uint32_t waiting)
         .number = PRODUCER_NUMBER,
         .peer_fences = consumers_fence,
         .context = producer,
+        .address = &ring->stream->address,
         .counts = &ring->stream->counts,
     };
     sleeper_set_waiting(&producer->sleeper, waiting);
-    int32_t status = platform_parking_open(ring->geometry.ring_id, PRODUCER_NUMBER, &producer->sleeper.parking);
+    int32_t status = platform_parking_open(ring->geometry.ring_id, PRODUCER_NUMBER, ring->geometry.slot_count,
+                                           &producer->sleeper.parking);
     if (status < 0)
         return status;
     status = take_over(producer);
@@ -337,8 +341,10 @@ void mapring_producer_close(mapring_producer *producer)
     if (producer == NULL)
         return;
     bool ours = producer->ring.segment != NULL && platform_segment_is_ours(producer->ring.segment);
-    if (ours)
+    if (ours) {
         wait_shut(&producer->sleeper);
+        wait_set_forget_producer(producer);
+    }
     if (ours && !producer->handed_over) {
         end_run(producer);
         producer_unlock(&producer->ring);

@@ -36,6 +36,10 @@ bool wait_take_cancel(struct sleeper *sleeper)
 void wait_cancel(struct sleeper *sleeper)
 {
     store64_relaxed(&sleeper->cancelled, 1);
+    /* Pairs with the release store of who opened it. */
+    uint64_t descriptor = load64_acquire(&sleeper->descriptor);
+    if (descriptor != 0)
+        platform_descriptor_set((struct platform_descriptor *)(uintptr_t)descriptor);
     if (sleeper->bell == NULL)
         return;
     /* Either the sleeper remembers the new doorbell, and so sees why it changed, or it does not sleep on the old one.
@@ -63,7 +67,7 @@ static bool spin(struct sleeper *sleeper, uint64_t duration_ns)
     return false;
 }
 
-static bool spin_adaptively(struct sleeper *sleeper)
+bool wait_spin(struct sleeper *sleeper)
 {
     if (sleeper->waiting == MAPRING_WAIT_PARK)
         return false;
@@ -106,11 +110,24 @@ bool wait_is_covered(struct sleeper *sleeper, bool fenced)
     return false;
 }
 
+bool wait_is_raised(const struct sleeper *sleeper)
+{
+    return (load64_relaxed(&sleeper->bell->sleepers) & sleeper_bit(sleeper->number)) != 0;
+}
+
+void wait_at_address(struct sleeper *sleeper, uint64_t address)
+{
+    store64_relaxed(sleeper->address, address);
+    or64(&sleeper->bell->distant, sleeper_bit(sleeper->number));
+    /* Pairs with the update in ring_bell(): who lowers the bit that is raised from here on sees both. */
+    fence_release();
+}
+
 enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
 {
     if (sleeper->waiting == MAPRING_WAIT_SPIN)
         return spin_only(sleeper, deadline_ns);
-    if (spin_adaptively(sleeper)) {
+    if (wait_spin(sleeper)) {
         count64(&sleeper->counts->avoided);
         return WAIT_READY;
     }
@@ -144,18 +161,37 @@ enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
     }
 }
 
+/* Makes the descriptors ready of sleepers `first` to `last`, of those `which`. */
+static NOINLINE void ring_descriptors(const struct ring *ring, struct platform_parking *parking, uint64_t which,
+                                      uint32_t first, uint32_t last)
+{
+    uint64_t epoch = load64_relaxed(&ring->stream->epoch);
+    for (uint32_t number = first; number <= last; number++) {
+        if ((which & sleeper_bit(number)) == 0)
+            continue;
+        uint64_t address = number == PRODUCER_NUMBER
+                               ? load64_relaxed(&ring->stream->address)
+                               : load64_relaxed(&ring->readers->slots[number - SLOT_NUMBER(0)].address);
+        if (address != 0)
+            platform_descriptor_ring(parking, ring->segment, number, address, epoch);
+    }
+}
+
 /* Sleepers `first` to `last`, of those `which`, on this bell. */
 static void ring_bell(const struct ring *ring, struct bell *bell, struct platform_parking *parking, uint64_t which,
                       uint32_t first, uint32_t last)
 {
-    (void)ring;
     uint64_t sleepers = load64_relaxed(&bell->sleepers) & which;
     /* Lowered before the doorbell changes: who raises its bit in between has remembered the old doorbell, and does not
-     * fall asleep; who raises it later is seen next time. */
-    and64(&bell->sleepers, ~sleepers);
+     * fall asleep; who raises it later is seen next time. Acquire: pairs with the fence in wait_at_address(). The bit
+     * may have been raised again since we saw it, with an address, and is gone now: so who lowers it must know that. */
+    and64_acquire(&bell->sleepers, ~sleepers);
     /* Release: pairs with the acquire of the doorbell in wait_raise(). */
     fetch_add32(&bell->doorbell, 1);
     platform_wake(parking, &bell->doorbell, sleepers, first, last);
+    uint64_t distant = sleepers & load64_relaxed(&bell->distant);
+    if (UNLIKELY(distant != 0))
+        ring_descriptors(ring, parking, distant, first, last);
 }
 
 void wake_consumers(const struct ring *ring, struct platform_parking *parking, uint64_t which)

@@ -15,9 +15,10 @@
  * and looking for sleepers.
  */
 struct sleeper {
-    struct bell *bell; /* NULL: an observer, which nobody can wake */
+    struct bell *bell; /* NULL: an observer, which nobody can wake, or a wait set */
     uint32_t number;
     struct platform_parking *parking;
+    shared64 *address; /* where its shared word says at what descriptor it waits */
     bool (*ready)(void *context);
     bool (*peer_fences)(void *context);
     void *context;
@@ -27,8 +28,9 @@ struct sleeper {
     uint32_t spin_ns; /* how long it spins when it is adaptive, which may be not at all, */
     uint32_t parks;   /* and how often it slept since it last tried again */
 
-    shared64 busy;      /* 1: a thread is in a wait */
-    shared64 cancelled; /* 1: the wait, or the next one, is to end */
+    shared64 busy;       /* 1: a thread is in a wait */
+    shared64 cancelled;  /* 1: the wait, or the next one, is to end */
+    shared64 descriptor; /* address of the struct platform_descriptor that a program waits on; 0: none */
 };
 
 enum wait_result {
@@ -58,6 +60,16 @@ enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns);
  */
 uint32_t wait_raise(struct sleeper *sleeper);
 bool wait_is_covered(struct sleeper *sleeper, bool fenced);
+
+/* Whether nobody has woken the sleeper since it raised its bit. */
+bool wait_is_raised(const struct sleeper *sleeper);
+
+/* Spins as the sleeper is set, before it would sleep: whether that brought what is waited for. */
+bool wait_spin(struct sleeper *sleeper);
+
+/* Says where the sleeper's descriptor is, which is made ready whenever it is woken; 0: it has none any longer. What it
+ * raises from then on counts. */
+void wait_at_address(struct sleeper *sleeper, uint64_t address);
 
 /* Whether the wait was cancelled; the cancellation is used up then. */
 bool wait_take_cancel(struct sleeper *sleeper);

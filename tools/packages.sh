@@ -9,7 +9,7 @@
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libatomic-ops-dev"
-test="$build clang g++ clang-format libcriterion-dev python3 gcc-mingw-w64-x86-64 wine64 valgrind"
+test="$build liburing-dev clang g++ clang-format libcriterion-dev python3 gcc-mingw-w64-x86-64 wine64 valgrind"
 optional=
 
 case "${1-}" in
@@ -42,6 +42,7 @@ has() {
     libc6-dev) has_header stdio.h ;;
     libatomic-ops-dev) has_header atomic_ops.h ;;
     libcriterion-dev) has_header criterion/criterion.h ;;
+    liburing-dev) has_header liburing.h ;;
     libzmq3-dev) has_header zmq.h ;;
     libnng-dev) has_header nng/nng.h ;;
     libboost-dev) has_header boost/version.hpp ;;

@@ -19,5 +19,6 @@
 #include "status.h"
 #include "version.h"
 #include "wait.h"
+#include "wait_set.h"
 
 #endif

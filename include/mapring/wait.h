@@ -61,6 +61,61 @@ MAPRING_API int32_t mapring_producer_cancel(mapring_producer *producer);
  */
 MAPRING_API int32_t mapring_wake(mapring_producer *producer);
 
+/* How a descriptor is made ready. */
+enum {
+    MAPRING_DESCRIPTOR_ANY = 0,
+    MAPRING_DESCRIPTOR_FUTEX = 1, /* by the kernel, when the producer wakes sleepers: io_uring, where the kernel has its
+                                     futex operations (Linux 6.7) and allows them, and the library was built with
+                                     liburing */
+    MAPRING_DESCRIPTOR_WAKE = 2   /* by the producer: with a FIFO in the folder of names; on Windows a timer object */
+};
+
+/*
+ * A descriptor for an event loop (epoll, poll, select, libuv, asyncio): it is readable while mapring_read() has
+ * something to say, messages, the end of the stream or a loss, and not otherwise. On Windows it is a HANDLE for
+ * WaitForMultipleObjects() and the like, signalled while that is so.
+ *
+ * Whoever finds it readable calls mapring_read() or mapring_receive() with a timeout of 0 until that returns 0: the
+ * call that finds nothing more makes it unreadable, and has the next message make it readable again. So it is these
+ * calls that keep it right; with it, each that finds nothing takes 2 to 3 us. It is never to be read or closed by the
+ * caller: it belongs to the consumer, and is closed with it.
+ *
+ * It may also be readable for a moment while there is nothing: at most every 0.1 s, until the producer has woken it
+ * once, for a member of a group, where the system cannot tell that the producer's process ended (another name space of
+ * process ids, Linux before 5.3, Windows); and every 1 ms for a while where membarrier(2) is refused. In exchange, no
+ * death goes unnoticed: when the producer's is told, mapring_read() returns MAPRING_NO_PRODUCER even with a timeout of
+ * 0, once. A watermark counts: the descriptor is readable when it is reached, or when its time is over; after a longer
+ * silence, with the first message. mapring_consumer_cancel() makes it readable, and the call that then finds nothing
+ * returns MAPRING_CANCELLED.
+ *
+ * An io_uring that is closed, as happens with the consumer or when it turns out to be of no use, may interrupt a system
+ * call of the thread a moment later (EINTR).
+ *
+ * `method` is MAPRING_DESCRIPTOR_ANY, or says that it must be that one. Asked again, it gives the same descriptor.
+ *
+ * Returns the method, MAPRING_DESCRIPTOR_FUTEX or MAPRING_DESCRIPTOR_WAKE; MAPRING_INVALID_ARGUMENT (no such method, or
+ * it has a descriptor by another); MAPRING_UNSUPPORTED (an observer, which nobody can wake; or the method is not to be
+ * had here); MAPRING_BUSY (the consumer is in a wait set); MAPRING_NO_DESCRIPTORS (it takes up to 6),
+ * MAPRING_NO_MEMORY, MAPRING_PERMISSION, MAPRING_NO_SPACE, MAPRING_SYSTEM_ERROR. By the thread that uses the handle.
+ * Does not block.
+ */
+MAPRING_API int32_t mapring_consumer_descriptor(mapring_consumer *consumer, uint32_t method, int64_t *descriptor);
+
+/*
+ * For programs that have an io_uring of their own: fills `entry`, a struct io_uring_sqe of its submission queue, with a
+ * wait that is completed when there may be something to read. The caller then sets the entry's user_data and flags, and
+ * submits it. On completion, whatever its result, the caller calls mapring_read() with a timeout of 0, and this again
+ * when that returns 0.
+ *
+ * A link with a timeout of 0.1 s (IORING_OP_LINK_TIMEOUT) does what the library's own waits do against the death of a
+ * producer, which wakes nobody. The ring stays mapped until the consumer is closed; cancel the wait before that.
+ *
+ * Returns MAPRING_OK: the entry is filled; 1: there is something to read already, and the entry is as it was;
+ * MAPRING_UNSUPPORTED (not Linux 6.7 or later, io_uring refused, an observer). By the thread that uses the handle. Does
+ * not block.
+ */
+MAPRING_API int32_t mapring_consumer_prepare_wait(mapring_consumer *consumer, void *entry);
+
 MAPRING_END
 
 #endif

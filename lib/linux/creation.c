@@ -19,8 +19,8 @@
 
 #include "linux.h"
 
-/* Temporary names: a dot, the start of the name, a word that tells them from other files, a random number. */
-#define MARK ".mapring-"
+/* Of a long name the temporary one has the start. */
+#define MARK LINUX_TEMPORARY_MARK
 #define MARK_LENGTH (sizeof MARK - 1)
 #define NEAR_NAME_MAX 180
 #define RANDOM_DIGITS 16
@@ -38,10 +38,22 @@ static bool is_temporary(const char *entry, const char *near_name)
     return length == near_length + RANDOM_DIGITS + MARK_LENGTH + 1 && memcmp(entry + 1, near_name, near_length) == 0;
 }
 
+/* A FIFO is opened as well: nobody waits for that at the other end of ours. */
+static int open_temporary(int folder_fd, const char *entry)
+{
+    struct stat file;
+    int fd;
+    if (linux_regular_open(folder_fd, entry, O_RDONLY | O_NOFOLLOW, &fd) == MAPRING_OK)
+        return fd;
+    if (fstatat(folder_fd, entry, &file, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISFIFO(file.st_mode))
+        return -1;
+    return openat(folder_fd, entry, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+}
+
 static bool sweep_temporary(int folder_fd, const char *entry)
 {
-    int fd;
-    if (linux_regular_open(folder_fd, entry, O_RDONLY | O_NOFOLLOW, &fd) < 0)
+    int fd = open_temporary(folder_fd, entry);
+    if (fd < 0)
         return false;
     struct stat file;
     bool swept = fstat(fd, &file) == 0 && file.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0 &&

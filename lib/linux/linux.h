@@ -62,8 +62,14 @@ int32_t linux_file_create(int folder_fd, const char *near_name, uint32_t permiss
 /* Gives such a file its name: MAPRING_EXISTS if that is taken. */
 int32_t linux_file_link(int fd, int from_folder_fd, const char *temporary_name, int to_folder_fd, const char *name);
 
-/* Removes the files from a folder that killed processes made under temporary names, for this name or (NULL) for any.
- * Returns how many. */
+/* Temporary names: a dot, the name that the file is for, this, and 16 hexadecimal digits. Who made it has a flock. */
+#define LINUX_TEMPORARY_MARK ".mapring-"
+
+/* The name that FIFOs are for (descriptor.c): they have no other than their temporary one. */
+#define LINUX_FIFO_NAME "wake"
+
+/* Removes the files and FIFOs from a folder that killed processes made under temporary names, for this name or (NULL)
+ * for any. Returns how many. */
 int32_t linux_temporaries_sweep(int folder_fd, const char *near_name);
 
 /* Gives a part of a file its space now: a page of a full tmpfs would raise SIGBUS later. */
@@ -84,6 +90,10 @@ bool linux_entry_is_linked(int folder_fd, const char *name, int fd);
 /* The name as it is stored: with `Global\` in front, if it is. */
 void linux_stored_name(const struct platform_segment *segment, char stored[256]);
 
+/* A descriptor that is readable when the process has ended; -1 if there is no such process, or the system does not tell
+ * (process.c). */
+int linux_process_open(const struct platform_process *process);
+
 /* Files elsewhere (file.c). */
 
 /* The full path of a file that may not exist yet, in a folder that does. The caller frees it. NULL, and errno. */
@@ -103,6 +113,8 @@ int32_t linux_data_open_linked(struct platform_segment *segment, const char *pat
 /* Memory without a name (anonymous.c). */
 int32_t linux_anonymous_create(int *fd);
 int32_t linux_anonymous_seal(int fd);
+
+/* Parking (park.c). */
 
 /* Sleeps while the word reads `remembered`, until woken with one of these bits or the deadline. May return early. */
 void linux_futex_wait(const shared32 *word, uint32_t remembered, uint64_t deadline_ns, uint32_t bits);

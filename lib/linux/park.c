@@ -1,10 +1,10 @@
 /*
  * Parking on a futex: the doorbell itself is what sleepers wait on, each with a bit by which it can be woken alone.
  */
+#include "park.h"
+
 #include <errno.h>
 #include <limits.h>
-#include <linux/futex.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -12,41 +12,46 @@
 
 #include <mapring/mapring.h>
 
+#include "futexes.h"
 #include "linux.h"
-
-struct platform_parking {
-    uint32_t bit; /* of a futex there are 32: some sleepers share one */
-};
 
 static uint32_t futex_bits(uint64_t sleepers)
 {
     return (uint32_t)(sleepers | sleepers >> 32);
 }
 
-int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, struct platform_parking **out)
+int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, uint32_t last, struct platform_parking **out)
 {
     (void)ring_id;
-    struct platform_parking *parking = malloc(sizeof *parking);
+    struct platform_parking *parking = calloc(1, sizeof *parking + (last + 1) * sizeof parking->links[0]);
     if (parking == NULL)
         return MAPRING_NO_MEMORY;
     parking->bit = futex_bits((uint64_t)1 << self % PLATFORM_SLEEPER_BITS);
+    parking->link_count = last + 1;
+    for (uint32_t i = 0; i < parking->link_count; i++)
+        parking->links[i].fd = -1;
     *out = parking;
     return MAPRING_OK;
 }
 
 void platform_parking_close(struct platform_parking *parking)
 {
+    for (uint32_t i = 0; parking != NULL && i < parking->link_count; i++)
+        if (parking->links[i].fd >= 0)
+            close(parking->links[i].fd);
     free(parking);
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
 }
 
 void linux_futex_wait(const shared32 *word, uint32_t remembered, uint64_t deadline_ns, uint32_t bits)
 {
-    struct timespec deadline = {
-        .tv_sec = (time_t)(deadline_ns / 1000000000u),
-        .tv_nsec = (long)(deadline_ns % 1000000000u),
-    };
+    struct timespec deadline = timespec_of(deadline_ns);
     /* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, so a signal does not prolong the wait. */
-    syscall(SYS_futex, &word->word, FUTEX_WAIT_BITSET, remembered, &deadline, NULL, bits);
+    syscall(SYS_futex, word, FUTEX_WAIT_BITSET, remembered, &deadline, NULL, bits);
 }
 
 void platform_park(struct platform_parking *parking, const shared32 *doorbell, uint32_t remembered,
@@ -55,16 +60,42 @@ void platform_park(struct platform_parking *parking, const shared32 *doorbell, u
     linux_futex_wait(doorbell, remembered, deadline_ns, parking->bit);
 }
 
+static void wake(const shared32 *word, uint32_t bits)
+{
+    /* For signal handlers (mapring_consumer_cancel()). */
+    int saved_errno = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, bits);
+    errno = saved_errno;
+}
+
 void platform_wake(struct platform_parking *parking, const shared32 *doorbell, uint64_t sleepers, uint32_t first,
                    uint32_t last)
 {
     (void)parking;
     (void)first;
     (void)last;
-    if (sleepers == 0)
-        return;
-    /* For signal handlers (mapring_consumer_cancel()). */
-    int saved_errno = errno;
-    syscall(SYS_futex, &doorbell->word, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, futex_bits(sleepers));
-    errno = saved_errno;
+    if (sleepers != 0)
+        wake(doorbell, futex_bits(sleepers));
+}
+
+void platform_unpark(const shared32 *word)
+{
+    wake(word, FUTEX_BITSET_MATCH_ANY);
+}
+
+bool platform_park_any(const struct platform_doorbell *doorbells, uint32_t count, uint64_t deadline_ns)
+{
+    struct linux_futex_waitv waiters[PLATFORM_DOORBELLS_MAX];
+    if (count > PLATFORM_DOORBELLS_MAX)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        waiters[i] = (struct linux_futex_waitv){
+            .value = doorbells[i].remembered,
+            .address = (uint64_t)(uintptr_t)doorbells[i].doorbell,
+            .flags = LINUX_FUTEX_32,
+        };
+    /* The kernel takes the structure of 64-bit time, which timespec is here. */
+    struct timespec deadline = timespec_of(deadline_ns);
+    long woken = syscall(LINUX_SYS_FUTEX_WAITV, waiters, count, 0, &deadline, CLOCK_MONOTONIC);
+    return woken >= 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR;
 }

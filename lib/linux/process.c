@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "linux.h"
@@ -111,4 +112,19 @@ bool platform_process_gone(const struct platform_process *process)
     bool runs;
     uint64_t start;
     return read_stat(process->pid, &runs, &start) && (start != process->start || !runs);
+}
+
+int linux_process_open(const struct platform_process *process)
+{
+    if (process->pid == 0 || process->pid > INT32_MAX || process->place == 0 || process->place != own_place())
+        return -1;
+    int fd = (int)syscall(SYS_pidfd_open, (pid_t)process->pid, 0);
+    bool runs;
+    uint64_t start;
+    /* Looked at behind it: the number may be another's by now. */
+    if (fd >= 0 && read_stat(process->pid, &runs, &start) && start == process->start)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }

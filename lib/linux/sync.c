@@ -70,7 +70,7 @@ struct platform_sync {
 
 static void wake(shared32 *word, int count)
 {
-    syscall(SYS_futex, &word->word, FUTEX_WAKE, count, NULL, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
 }
 
 /* Opening. */

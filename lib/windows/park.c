@@ -17,8 +17,9 @@ struct platform_parking {
     HANDLE events[SLOTS_MAX + 1];
 };
 
-int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, struct platform_parking **out)
+int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, uint32_t last, struct platform_parking **out)
 {
+    (void)last;
     if (self > SLOTS_MAX)
         return MAPRING_INVALID_ARGUMENT;
     struct platform_parking *parking = calloc(1, sizeof *parking);

@@ -74,7 +74,9 @@ def installed(source, build, folder, meson, compiler):
 
     archives = list(destination.rglob("libmapring.a"))
     if archives:
-        run([*compiler, *flags, text, "-o", program, archives[0]])
+        # What the archive itself needs stands behind it: nothing, or liburing.
+        needed = [flag for flag in ask("--libs-only-l", "--static") if flag != "-lmapring"]
+        run([*compiler, *flags, text, "-o", program, archives[0], *needed])
         prints_embedded(program)
         assert "libmapring" not in run(["readelf", "-d", program])
         print("installed, static: good")

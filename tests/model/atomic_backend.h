@@ -54,6 +54,10 @@ static inline void *model_writable32(shared32 *shared)
     ((void)MODEL_ACCESS_UPDATE(8, model_writable64(shared), MODEL_AND, bits, MODEL_RELAXED,                            \
                                "and64(" #shared ", " #bits ")"))
 
+#define and64_acquire(shared, bits)                                                                                    \
+    ((void)MODEL_ACCESS_UPDATE(8, model_writable64(shared), MODEL_AND, bits, MODEL_ACQUIRE,                            \
+                               "and64_acquire(" #shared ", " #bits ")"))
+
 /* It acquires too, which nothing relies on. */
 #define add64(shared, value)                                                                                           \
     ((void)MODEL_ACCESS_UPDATE(8, model_writable64(shared), MODEL_ADD, value, MODEL_RELEASE,                           \

@@ -182,6 +182,9 @@ void platform_thread_died(void);
 bool platform_polls(void);       /* whether somebody sleeps only for a moment, to look again */
 bool platform_time_passes(void); /* until it wakes somebody; false if it never does */
 
+/* descriptors.c */
+void descriptors_reset(void);
+
 /* trace.c */
 struct event {
     uint8_t thread;

@@ -44,7 +44,7 @@ const struct mutant mutants[] = {
     {"wait.c", "wait_raise", "load32_acquire(&bell->doorbell)", MUTATE_LATE, "ring_bell()", "park, fences"},
     {"wait.c", "wait_raise", "or64(&bell->sleepers, sleeper_bit(", MUTATE_OMIT, "ring_bell()", "park, fences"},
     {"wait.c", "wait_is_covered", "or64(&sleeper->bell->sleepers, SLEEPERS_WANT_FENCES)", MUTATE_OMIT, "attend_to_sleepers(), ring_producer()", "park, change of mode"},
-    {"wait.c", "ring_bell", "and64(&bell->sleepers", MUTATE_DELAY, "wait_once()", "park, fences"},
+    {"wait.c", "ring_bell", "and64_acquire(&bell->sleepers", MUTATE_DELAY, "wait_once()", "park, fences"},
     {"wait.c", "ring_bell", "fetch_add32(&bell->doorbell", MUTATE_OMIT, "platform_park()", "park, fences"},
     {"wait.c", "ring_bell", "platform_wake()", MUTATE_NO_WAKE, "platform_park()", "room, fences"},
     {"producer_wake.c", "attend_to_sleepers", "store64_release(&ring->stream->fence", MUTATE_RELAX, "consumer_is_fenced()", "park, fences asked for"},
@@ -62,6 +62,14 @@ const struct mutant mutants[] = {
     {"producer_wake.c", "attend_to_sleepers", "and64(", MUTATE_DELAY, "set_wake_at()", "watermark lowered twice", NULL},
     {"producer_wake.c", "attend_to_sleepers", "load64_acquire(producer->sleepers)", MUTATE_RELAX, "set_wake_at()", "watermark lowered, two", NULL},
     {"wait.c", "wait_cancel", "fetch_add32(", MUTATE_OMIT, "wait_raise(), platform_park()", "cancel", NULL},
+    {"wait.c", "wait_at_address", "or64(&sleeper->bell->distant", MUTATE_OMIT, "ring_bell()", "wait set, fences", NULL},
+    {"wait.c", "wait_at_address", "fence_release()", MUTATE_RELAX, "ring_bell()", "wait set, fences", NULL},
+    {"wait.c", "ring_bell", "and64_acquire(&bell->sleepers", MUTATE_RELAX, "wait_at_address()", "wait set, fences", NULL},
+    {"wait.c", "wait_cancel", "load64_acquire(&sleeper->descriptor)", MUTATE_RELAX, "open_descriptor(), mapring_consumer_descriptor()", NULL, "what it leads to is the system's"},
+    {"descriptor.c", "mapring_consumer_descriptor", "store64_release(", MUTATE_RELAX, "wait_cancel()", NULL, "what it leads to is the system's"},
+    {"wait_set.c", "open_descriptor", "store64_release(", MUTATE_RELAX, "wait_cancel()", NULL, "what it leads to is the system's"},
+    {"wait_set.c", "wait_round", "load32_acquire(&set->cancel_word)", MUTATE_LATE, "mapring_wait_set_cancel()", NULL, "no scenario sleeps on several words; as in wait_cancel()"},
+    {"wait_set.c", "mapring_wait_set_cancel", "fetch_add32(", MUTATE_OMIT, "wait_round()", NULL, "no scenario sleeps on several words; as in wait_cancel()"},
 
     /* Creation. */
     {"ring.c", "write_identity", "store64_release(&identity->magic", MUTATE_RELAX, "read_identity()", "creation"},

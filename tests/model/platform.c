@@ -19,7 +19,7 @@
 #include "wait.h"
 
 #define LOCKS 16u
-#define QUEUES 4u
+#define QUEUES 2u /* two more for descriptors (descriptors.c) */
 
 /* Who sleeps for less than this sleeps to look again, and is not to be woken. */
 #define POLL_NS 10000000u
@@ -59,6 +59,7 @@ void platform_reset(void)
     memset(queues, 0, sizeof queues);
     segment_size = 0;
     published = false;
+    descriptors_reset();
 }
 
 /* Segments. */
@@ -365,9 +366,10 @@ void platform_sleep(uint64_t ns)
 
 /* Parking. */
 
-int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, struct platform_parking **out)
+int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, uint32_t last, struct platform_parking **out)
 {
     (void)ring_id;
+    (void)last;
     *out = model_allocate(1, sizeof **out);
     (*out)->self = self;
     return MAPRING_OK;

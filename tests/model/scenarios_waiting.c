@@ -3,6 +3,7 @@
  */
 #include "core.h"
 #include "fixture.h"
+#include "platform.h"
 #include "scenarios.h"
 
 enum { PRODUCER, CONSUMER, OTHER };
@@ -163,6 +164,119 @@ static void get_one_and_be_cancelled(void)
     sleep_for(1);
 }
 
+/* Descriptors and wait sets. */
+
+static struct platform_descriptor *describe(void)
+{
+    int64_t number = 0;
+    must(mapring_consumer_descriptor(consumers[CONSUMER], MAPRING_DESCRIPTOR_ANY, &number), "a descriptor");
+    return (struct platform_descriptor *)(intptr_t)number;
+}
+
+/* As an event loop does: reads until there is nothing, then waits. */
+static void loop_for(struct platform_descriptor *descriptor, uint64_t end)
+{
+    while (expected[CONSUMER] < end)
+        if (read_and_check(1, 0) == 0)
+            platform_descriptor_wait(descriptor, UINT64_MAX, NULL, 0);
+}
+
+static void loop_for_two(void)
+{
+    loop_for(describe(), 2);
+}
+
+static void loop_until_cancelled(void)
+{
+    struct platform_descriptor *descriptor = describe();
+    int32_t status;
+    while ((status = read_and_check(1, 0)) == 0)
+        platform_descriptor_wait(descriptor, UINT64_MAX, NULL, 0);
+    if (status != MAPRING_CANCELLED)
+        model_fail("a cancelled wait returned %s", mapring_status_name(status));
+    told = true;
+}
+
+static mapring_wait_set *set;
+
+static void setup_set(void)
+{
+    setup();
+    must(mapring_wait_set_open(&set), "a wait set");
+    must(mapring_wait_set_set_waiting(set, MAPRING_WAIT_PARK), "how it waits");
+    must(mapring_wait_set_add_consumer(set, consumers[CONSUMER], 7), "a member");
+}
+
+static int32_t wait_on_set(void)
+{
+    mapring_ready ready;
+    int32_t status = mapring_wait_set_wait(set, &ready, 1, MAPRING_FOREVER);
+    if (status == 1 && (ready.token != 7 || ready.events != MAPRING_EVENT_READABLE))
+        model_fail("member %d, events %u", (int)ready.token, ready.events);
+    return status;
+}
+
+static void wait_set_for_two(void)
+{
+    while (expected[CONSUMER] < 2) {
+        must(wait_on_set(), "waiting");
+        if (read_and_check(1, 0) != 1)
+            model_fail("ready for nothing");
+    }
+}
+
+static void wait_set_until_cancelled(void)
+{
+    int32_t status = wait_on_set();
+    if (status != MAPRING_CANCELLED)
+        model_fail("a cancelled wait returned %s", mapring_status_name(status));
+    told = true;
+}
+
+static void cancel_set(void)
+{
+    must(mapring_wait_set_cancel(set), "cancelling");
+    cancelled = true;
+}
+
+/* A producer without room, in a set. */
+static bool released;
+
+static bool producer_is_asleep(void)
+{
+    return run.threads[PRODUCER].state == THREAD_PARKED && released;
+}
+
+static void setup_full(void)
+{
+    setup();
+    released = false;
+    model_act_as(PRODUCER);
+    for (uint64_t i = 0; i < 4; i++)
+        must_publish(i, 1000, 0);
+    model_act_as(CONSUMER);
+    must(read_and_check(8, 0), "reading in setup");
+    model_act_as(PRODUCER);
+    must(mapring_wait_set_open(&set), "a wait set");
+    must(mapring_wait_set_set_waiting(set, MAPRING_WAIT_PARK), "how it waits");
+    must(mapring_wait_set_add_producer(set, producers[PRODUCER], 1000, 8), "a member");
+}
+
+static void wait_for_room_in_set(void)
+{
+    mapring_ready ready;
+    must(mapring_wait_set_wait(set, &ready, 1, MAPRING_FOREVER), "waiting");
+    if (ready.token != 8 || ready.events != MAPRING_EVENT_WRITABLE)
+        model_fail("member %d, events %u", (int)ready.token, ready.events);
+}
+
+static void release_all(void)
+{
+    mapring_consumer_progress now = progress();
+    must(mapring_release(consumers[CONSUMER], (uint32_t)now.unreleased), "releasing");
+    released = true;
+}
+
 #define TWO(title, text, produce, consume, prepare, reached)                                                           \
     {                                                                                                                  \
         .name = title, .invariant = text, .thread_count = 2, .thread_names = {"producer", "consumer"},                 \
@@ -205,6 +319,26 @@ const struct model_program waiting_scenarios[] = {
         .setup = setup,
         .pending = is_asleep,
         .heavy = BIT(PRODUCER) | BIT(CONSUMER),
+        .name_word = name_ring_word,
+    },
+    TWO("descriptor", "Who waits on a descriptor is woken by each message.", publish_two, loop_for_two, setup,
+        BIT(PRODUCER) | BIT(CONSUMER)),
+    TWO("descriptor, fences", "The same where the producer fences.", publish_two, loop_for_two, setup, 0),
+    TWO("descriptor, cancelled", "A cancelled wait on a descriptor ends.", cancel, loop_until_cancelled, setup,
+        BIT(PRODUCER) | BIT(CONSUMER)),
+    TWO("wait set", "Who waits on a wait set is woken by each message.", publish_two, wait_set_for_two, setup_set,
+        BIT(PRODUCER) | BIT(CONSUMER)),
+    TWO("wait set, fences", "The same where the producer fences.", publish_two, wait_set_for_two, setup_set, 0),
+    TWO("wait set, cancelled", "A cancelled wait on a wait set ends.", cancel_set, wait_set_until_cancelled, setup_set,
+        BIT(PRODUCER) | BIT(CONSUMER)),
+    {
+        .name = "wait set, room",
+        .invariant = "A producer that waits for room on a wait set is woken when there is some.",
+        .thread_count = 2,
+        .thread_names = {"producer", "consumer"},
+        .threads = {wait_for_room_in_set, release_all},
+        .setup = setup_full,
+        .pending = producer_is_asleep,
         .name_word = name_ring_word,
     },
     {.name = NULL},

@@ -16,7 +16,7 @@
 static struct platform_parking *open_parking(const uint64_t ring_id[2], uint32_t self)
 {
     struct platform_parking *parking = NULL;
-    CHECK_IS(platform_parking_open(ring_id, self, &parking), MAPRING_OK);
+    CHECK_IS(platform_parking_open(ring_id, self, SLOTS_MAX, &parking), MAPRING_OK);
     return parking;
 }
 
@@ -53,7 +53,7 @@ static void a_sleep_ends(void)
 
     platform_parking_close(sleeper);
     platform_parking_close(waker);
-    CHECK_IS(platform_parking_open(ring_id, SLOTS_MAX + 1, &sleeper), MAPRING_INVALID_ARGUMENT);
+    CHECK_IS(platform_parking_open(ring_id, SLOTS_MAX + 1, SLOTS_MAX, &sleeper), MAPRING_INVALID_ARGUMENT);
 }
 
 /* Whether the sleeper has been woken. */

@@ -1,0 +1,244 @@
+/*
+ * A consumer's descriptor for event loops (docs/waiting.md).
+ *
+ * Nobody waits here: the program does, on the descriptor. What wait_once() does before it sleeps is done by each call
+ * that leaves nothing to read: the descriptor is cleared, then the bit raised, heavy fence, one more look. From then on
+ * whoever lowers the bit also makes the descriptor ready.
+ */
+#include "descriptor.h"
+
+#include <stdlib.h>
+
+#include "consumer.h"
+#include "life.h"
+#include "slot.h"
+
+struct consumer_descriptor {
+    struct platform_descriptor *platform;
+    uint32_t method;
+    bool told;              /* we made it ready, and have not cleared it since */
+    bool raised;            /* the bit was raised behind the last clearing */
+    uint64_t gathers_until; /* for a watermark; 0: it waits for the first message */
+    uint64_t reached_epoch; /* of the last producer that is known to reach its address */
+};
+
+static bool is_ready(struct mapring_consumer *consumer)
+{
+    return consumer->notice != MAPRING_OK || load64_relaxed(&consumer->sleeper.cancelled) != 0 ||
+           consumer_has_news(consumer);
+}
+
+/* There is something to read. Who lowered the bit makes the descriptor ready; else we do. */
+static void tell(struct mapring_consumer *consumer)
+{
+    struct consumer_descriptor *descriptor = consumer->descriptor;
+    if (descriptor->told || (descriptor->raised && !wait_is_raised(&consumer->sleeper)))
+        return;
+    platform_descriptor_set(descriptor->platform);
+    descriptor->told = true;
+}
+
+/* A watermark: waits for so many bytes until some time, then for the first message. */
+static void gather(struct mapring_consumer *consumer)
+{
+    struct consumer_descriptor *descriptor = consumer->descriptor;
+    uint64_t now = consumer->watermark_bytes > 0 ? platform_clock_ns() : 0;
+    bool is_over = descriptor->gathers_until != 0 && now >= descriptor->gathers_until;
+    if (consumer->watermark_bytes == 0 || is_over)
+        descriptor->gathers_until = 0;
+    else if (descriptor->gathers_until == 0)
+        descriptor->gathers_until = now + consumer->watermark_ns;
+    set_wake_at(consumer, descriptor->gathers_until != 0 ? consumer->position + consumer->watermark_bytes : 0);
+}
+
+/* When to look without having been woken. */
+static uint64_t next_look(const struct mapring_consumer *consumer, bool covered, bool watched)
+{
+    const struct consumer_descriptor *descriptor = consumer->descriptor;
+    const struct stream *stream = consumer->ring.stream;
+    bool reached =
+        descriptor->method == MAPRING_DESCRIPTOR_FUTEX || descriptor->reached_epoch == load64_relaxed(&stream->epoch);
+    uint64_t gathered = descriptor->gathers_until != 0 ? descriptor->gathers_until : UINT64_MAX;
+    if (!covered)
+        return min64(gathered, platform_clock_ns() + UNFENCED_QUANTUM_NS);
+    if (!watched || !reached || consumer->group != NULL)
+        return min64(gathered, platform_clock_ns() + QUANTUM_NS);
+    return gathered;
+}
+
+static bool watch_producer(struct mapring_consumer *consumer)
+{
+    struct platform_process producer = producer_process(&consumer->ring);
+    return platform_descriptor_watch(consumer->descriptor->platform, producer.pid == 0 ? NULL : &producer) &&
+           producer.pid != 0;
+}
+
+static int32_t use_address(struct mapring_consumer *consumer)
+{
+    uint64_t address;
+    int32_t status = platform_descriptor_address(consumer->descriptor->platform, consumer->ring.segment, &address);
+    if (status < 0)
+        return status;
+    wait_at_address(&consumer->sleeper, address);
+    consumer->descriptor->method = MAPRING_DESCRIPTOR_WAKE;
+    return MAPRING_OK;
+}
+
+/* Clears the descriptor, and has it made ready by the next message. Returns the status that a call has for its caller
+ * who found nothing. */
+static int32_t prepare(struct mapring_consumer *consumer)
+{
+    struct consumer_descriptor *descriptor = consumer->descriptor;
+    struct sleeper *sleeper = &consumer->sleeper;
+    struct platform_causes causes = platform_descriptor_clear(descriptor->platform);
+    if (causes.epoch > descriptor->reached_epoch)
+        descriptor->reached_epoch = causes.epoch;
+    bool changed = causes.rung || causes.alarmed || causes.bereft;
+    if (!changed && descriptor->raised && wait_is_raised(sleeper))
+        return MAPRING_OK;
+    descriptor->told = false;
+    gather(consumer);
+    bool watched = watch_producer(consumer);
+
+    uint32_t remembered = wait_raise(sleeper);
+    /* As in wait_once(). */
+    bool covered = wait_is_covered(sleeper, platform_heavy_fence());
+    descriptor->raised = true;
+    int32_t status =
+        platform_descriptor_park(descriptor->platform, sleeper->parking, &sleeper->bell->doorbell, remembered);
+    /* It is to be woken at its address from the next time on, which is at once. */
+    bool moved = status < 0;
+    if (moved)
+        status = use_address(consumer);
+    platform_descriptor_alarm(descriptor->platform, next_look(consumer, covered, watched));
+    bool alone = (causes.alarmed || causes.bereft) && is_alone(consumer);
+    if (moved || is_ready(consumer)) {
+        platform_descriptor_set(descriptor->platform);
+        descriptor->told = true;
+        return status;
+    }
+    if (!alone)
+        return MAPRING_OK;
+    /* Told once; then it is looked for a successor. */
+    platform_descriptor_watch(descriptor->platform, NULL);
+    return MAPRING_NO_PRODUCER;
+}
+
+int32_t descriptor_settle(struct mapring_consumer *consumer, int32_t result)
+{
+    if (result > 0)
+        consumer->descriptor->gathers_until = 0;
+    int32_t status = result == 0 && wait_take_cancel(&consumer->sleeper) ? MAPRING_CANCELLED : result;
+    if (is_ready(consumer)) {
+        tell(consumer);
+        return status;
+    }
+    int32_t prepared = prepare(consumer);
+    return status == 0 ? prepared : status;
+}
+
+static void free_descriptor(struct consumer_descriptor *descriptor)
+{
+    if (descriptor != NULL)
+        platform_descriptor_close(descriptor->platform);
+    free(descriptor);
+}
+
+static int32_t open_by(struct mapring_consumer *consumer, uint32_t method)
+{
+    struct consumer_descriptor *descriptor = calloc(1, sizeof *descriptor);
+    if (descriptor == NULL)
+        return MAPRING_NO_MEMORY;
+    descriptor->method = method;
+    int32_t status = platform_descriptor_open(method == MAPRING_DESCRIPTOR_FUTEX, &descriptor->platform);
+    consumer->descriptor = descriptor;
+    if (status == MAPRING_OK && method == MAPRING_DESCRIPTOR_WAKE)
+        status = use_address(consumer);
+    if (status < 0) {
+        free_descriptor(descriptor);
+        consumer->descriptor = NULL;
+    }
+    return status;
+}
+
+int32_t mapring_consumer_descriptor(mapring_consumer *consumer, uint32_t method, int64_t *descriptor)
+{
+    if (consumer == NULL || descriptor == NULL || method > MAPRING_DESCRIPTOR_WAKE)
+        return MAPRING_INVALID_ARGUMENT;
+    if (consumer->slot == NO_SLOT)
+        return MAPRING_UNSUPPORTED;
+    if (consumer->set != NULL)
+        return MAPRING_BUSY;
+    if (consumer->descriptor == NULL) {
+        int32_t status = open_by(consumer, method == MAPRING_DESCRIPTOR_WAKE ? method : MAPRING_DESCRIPTOR_FUTEX);
+        if (status == MAPRING_UNSUPPORTED && method == MAPRING_DESCRIPTOR_ANY)
+            status = open_by(consumer, MAPRING_DESCRIPTOR_WAKE);
+        if (status < 0)
+            return status;
+        struct platform_descriptor *platform = consumer->descriptor->platform;
+        /* Pairs with wait_cancel(), in another thread. */
+        store64_release(&consumer->sleeper.descriptor, (uint64_t)(uintptr_t)platform);
+        consumer->plain = false;
+        slot_tell_waiting(&consumer->ring.readers->slots[consumer->slot], consumer->sleeper.waiting,
+                          consumer->descriptor->method);
+        prepare(consumer);
+    } else if (method != MAPRING_DESCRIPTOR_ANY && method != consumer->descriptor->method) {
+        return MAPRING_INVALID_ARGUMENT;
+    }
+    *descriptor = platform_descriptor_number(consumer->descriptor->platform);
+    return (int32_t)consumer->descriptor->method;
+}
+
+void descriptor_forget_watermark(struct mapring_consumer *consumer)
+{
+    if (consumer->descriptor == NULL)
+        return;
+    consumer->descriptor->gathers_until = 0;
+    consumer->descriptor->raised = false;
+}
+
+uint32_t descriptor_method(const struct mapring_consumer *consumer)
+{
+    return consumer->descriptor == NULL ? 0 : consumer->descriptor->method;
+}
+
+void descriptor_leave(struct mapring_consumer *consumer)
+{
+    if (consumer->descriptor == NULL)
+        return;
+    store64_relaxed(consumer->sleeper.address, 0);
+    store64_relaxed(&consumer->sleeper.descriptor, 0);
+}
+
+void descriptor_free(struct mapring_consumer *consumer)
+{
+    free_descriptor(consumer->descriptor);
+    consumer->descriptor = NULL;
+}
+
+/* Whether the kernel knows the operation is found out once. */
+static bool uring_is_there(struct mapring_consumer *consumer)
+{
+    if (consumer->uring == URING_UNKNOWN)
+        consumer->uring = platform_uring_is_there() ? URING_THERE : URING_ABSENT;
+    return consumer->uring == URING_THERE;
+}
+
+int32_t mapring_consumer_prepare_wait(mapring_consumer *consumer, void *entry)
+{
+    if (consumer == NULL || entry == NULL)
+        return MAPRING_INVALID_ARGUMENT;
+    if (consumer->slot == NO_SLOT || !uring_is_there(consumer))
+        return MAPRING_UNSUPPORTED;
+    struct sleeper *sleeper = &consumer->sleeper;
+    set_wake_at(consumer, 0);
+    if (is_ready(consumer))
+        return 1;
+    uint32_t remembered = wait_raise(sleeper);
+    /* As in wait_once(). */
+    wait_is_covered(sleeper, platform_heavy_fence());
+    if (is_ready(consumer))
+        return 1;
+    platform_uring_prepare(sleeper->parking, &sleeper->bell->doorbell, remembered, entry);
+    return MAPRING_OK;
+}
