@@ -162,10 +162,17 @@ bool platform_process_gone(const struct platform_process *process);
 /* Parking (linux/park.c, windows/park.c). */
 
 /*
- * Sleepers are numbered: 0 is the producer, 1 + slot a consumer. In a word of
- * sleepers, sleeper n is bit n % PLATFORM_SLEEPER_BITS.
+ * Sleepers are numbered: 0 is the producer, 1 + slot a consumer. In a word of sleepers the first have a bit of their
+ * own each, and the others share what is left.
  */
-#define PLATFORM_SLEEPER_BITS 61
+#define PLATFORM_SLEEPER_BITS 60
+#define PLATFORM_OWN_BITS 44u
+
+static inline uint64_t sleeper_bit(uint32_t number)
+{
+    uint32_t shared = PLATFORM_OWN_BITS + number % (PLATFORM_SLEEPER_BITS - PLATFORM_OWN_BITS);
+    return (uint64_t)1 << (number < PLATFORM_OWN_BITS ? number : shared);
+}
 
 /* What one handle needs to sleep and to wake others. */
 struct platform_parking;

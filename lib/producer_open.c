@@ -330,8 +330,6 @@ int32_t mapring_end(mapring_producer *producer)
     producer->ended = true;
     producer->limit = producer->next;
     store64_relaxed(&producer->ring.stream->end, producer_position(producer));
-    if (producer->fences)
-        fence_full();
     wake_all(producer);
     return MAPRING_OK;
 }

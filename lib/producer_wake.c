@@ -17,25 +17,26 @@ static void limit_to(struct mapring_producer *producer, uint64_t due_at)
 }
 
 /*
- * Those of the sleepers who are not to be woken yet, since their watermark is not reached. Slots may share a bit: then
- * the least patient decides. From the first position on at which one of them is due, publishing comes by here again.
+ * Those of the sleepers who are not to be woken yet, since their watermark is not reached. From the first position on
+ * at which one of them is due, publishing comes by here again. A bit that is left up says nothing when it is raised
+ * once more: so it must belong to one who says so when it becomes less patient, and not to several, or to one who left.
  */
 static uint64_t find_undue(struct mapring_producer *producer, uint64_t sleepers)
 {
     const struct ring *ring = &producer->ring;
-    uint64_t undue = sleepers;
+    uint64_t undue = 0;
     uint64_t position = producer_position(producer);
     uint64_t due_at = NO_POSITION;
-    for (uint32_t i = 0; i < ring->geometry.slot_count && undue != 0; i++) {
+    for (uint32_t i = 0; i < ring->geometry.slot_count && SLOT_NUMBER(i) < PLATFORM_OWN_BITS; i++) {
         const struct slot *slot = &ring->readers->slots[i];
-        uint64_t bit = sleeper_bit(SLOT_NUMBER(i));
-        if ((undue & bit) == 0 || load64_relaxed(&slot->state) == 0)
+        uint64_t bit = sleepers & sleeper_bit(SLOT_NUMBER(i));
+        if (bit == 0 || load64_relaxed(&slot->state) == 0)
             continue;
         uint64_t wake_at = load64_relaxed(&slot->wake_at);
-        if (wake_at <= position)
-            undue &= ~bit;
-        else if (wake_at < due_at)
-            due_at = wake_at;
+        if (wake_at > position) {
+            undue |= bit;
+            due_at = min64(due_at, wake_at);
+        }
     }
     if (undue != 0)
         limit_to(producer, due_at);
@@ -78,6 +79,8 @@ static void wake(struct mapring_producer *producer, uint64_t which)
 
 void wake_all(struct mapring_producer *producer)
 {
+    /* Pairs with the fences in fence_to_sleep(). */
+    fence_full();
     attend_to_sleepers(producer);
     set_undue(producer, 0);
     wake(producer, ALL_SLEEPERS);
@@ -85,9 +88,9 @@ void wake_all(struct mapring_producer *producer)
 
 NOINLINE void look_closer(struct mapring_producer *producer)
 {
-    /* Pairs with the fence in wait_once(). Without it here, the sleeper's is a heavy one and stands for both. */
-    if (producer->fences)
-        fence_full();
+    /* Pairs with the fences in fence_to_sleep(). A publish that does not come here has none, and the sleeper's is a
+     * heavy one and stands for both. */
+    fence_full();
     if (producer->fences && (load64_relaxed(producer->sleepers) & ~SLEEPERS_WANT_FENCES) == producer->undue)
         return;
     uint64_t sleepers = attend_to_sleepers(producer);

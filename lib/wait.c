@@ -123,6 +123,32 @@ void wait_at_address(struct sleeper *sleeper, uint64_t address)
     fence_release();
 }
 
+/*
+ * A heavy fence interrupts every processor on which a process of the ring runs, and when many are woken by one message
+ * they would all go to sleep again with one. So the first says that it has fenced. While that stands the next publish
+ * finds a sleeper, and so fences before it looks who there is: for the others a fence of their own is enough. Who wakes
+ * takes it back together with the bits.
+ */
+static bool fence_to_sleep(struct sleeper *sleeper)
+{
+    shared64 *sleepers = &sleeper->bell->sleepers;
+    if ((load64_relaxed(sleepers) & SLEEPERS_FENCED) != 0) {
+        /* Pairs with the fences in look_closer() and wake_all(); and with the heavy one before the compare-and-swap
+         * below, so that what was brought before that is seen. */
+        fence_full();
+        return true;
+    }
+    /* Pairs with the other side's fence, or, if that is asymmetric, stands for both: either it sees the bit that
+     * was raised, or ready() sees what it stored. */
+    bool fenced = platform_heavy_fence();
+    uint64_t seen = load64_relaxed(sleepers);
+    /* Not lowered since it was raised: nobody else has this bit. */
+    if (fenced && sleeper->leads && sleeper->number < PLATFORM_OWN_BITS && (seen & sleeper_bit(sleeper->number)) != 0)
+        /* Needs no order: there are fences on both sides. If it fails somebody else says so, or was woken. */
+        compare_and_swap64(sleepers, seen, seen | SLEEPERS_FENCED);
+    return wait_is_covered(sleeper, fenced);
+}
+
 enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
 {
     if (sleeper->waiting == MAPRING_WAIT_SPIN)
@@ -136,9 +162,7 @@ enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
     uint64_t quantum_end = platform_clock_ns() + QUANTUM_NS;
     for (;;) {
         uint32_t remembered = wait_raise(sleeper);
-        /* Pairs with the other side's fence, or, if that is asymmetric, stands for both: either it sees the bit that
-         * was raised, or ready() sees what it stored. */
-        bool covered = wait_is_covered(sleeper, platform_heavy_fence());
+        bool covered = fence_to_sleep(sleeper);
         if (sleeper->ready(sleeper->context)) {
             count64(&sleeper->counts->avoided);
             return WAIT_READY;
@@ -185,7 +209,7 @@ static void ring_bell(const struct ring *ring, struct bell *bell, struct platfor
     /* Lowered before the doorbell changes: who raises its bit in between has remembered the old doorbell, and does not
      * fall asleep; who raises it later is seen next time. Acquire: pairs with the fence in wait_at_address(). The bit
      * may have been raised again since we saw it, with an address, and is gone now: so who lowers it must know that. */
-    and64_acquire(&bell->sleepers, ~sleepers);
+    and64_acquire(&bell->sleepers, ~(sleepers | SLEEPERS_FENCED));
     /* Release: pairs with the acquire of the doorbell in wait_raise(). */
     fetch_add32(&bell->doorbell, 1);
     platform_wake(parking, &bell->doorbell, sleepers, first, last);

@@ -24,6 +24,8 @@ struct sleeper {
     void *context;
     struct wait_counts *counts;
 
+    bool leads; /* nothing may be brought that it is not woken for, so others can rely on that */
+
     uint32_t waiting; /* MAPRING_WAIT_ADAPTIVE, ... */
     uint32_t spin_ns; /* how long it spins when it is adaptive, which may be not at all, */
     uint32_t parks;   /* and how often it slept since it last tried again */
@@ -86,12 +88,6 @@ void wake_producer(const struct ring *ring, struct platform_parking *parking);
 
 /* Every sleeper that there may be. */
 #define ALL_SLEEPERS (((uint64_t)1 << PLATFORM_SLEEPER_BITS) - 1)
-
-/* A sleeper's bit in a word of them. */
-static inline uint64_t sleeper_bit(uint32_t number)
-{
-    return (uint64_t)1 << number % PLATFORM_SLEEPER_BITS;
-}
 
 /* wait_guard.c */
 

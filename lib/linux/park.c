@@ -26,7 +26,7 @@ int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, uint32_t
     struct platform_parking *parking = calloc(1, sizeof *parking + (last + 1) * sizeof parking->links[0]);
     if (parking == NULL)
         return MAPRING_NO_MEMORY;
-    parking->bit = futex_bits((uint64_t)1 << self % PLATFORM_SLEEPER_BITS);
+    parking->bit = futex_bits(sleeper_bit(self));
     parking->link_count = last + 1;
     for (uint32_t i = 0; i < parking->link_count; i++)
         parking->links[i].fd = -1;

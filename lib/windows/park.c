@@ -69,7 +69,7 @@ void platform_wake(struct platform_parking *parking, const shared32 *doorbell, u
 {
     (void)doorbell;
     for (uint32_t i = first; i <= last && i <= SLOTS_MAX; i++) {
-        if ((sleepers >> i % PLATFORM_SLEEPER_BITS & 1) == 0)
+        if ((sleepers & sleeper_bit(i)) == 0)
             continue;
         if (parking->events[i] == NULL) {
             wchar_t name[WIN32_NAME_SIZE];

@@ -450,7 +450,7 @@ void platform_wake(struct platform_parking *parking, const shared32 *doorbell, u
     for (uint32_t t = 0; t < run.program->thread_count; t++) {
         struct thread *thread = &run.threads[t];
         if (thread->state != THREAD_PARKED || thread->doorbell != doorbell || thread->sleeper < first ||
-            thread->sleeper > last || (sleepers >> thread->sleeper % PLATFORM_SLEEPER_BITS & 1) == 0)
+            thread->sleeper > last || (sleepers & sleeper_bit(thread->sleeper)) == 0)
             continue;
         thread->state = THREAD_READY;
         clocks_join(&thread->cause, &self_thread()->cause);

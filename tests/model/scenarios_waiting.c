@@ -294,6 +294,8 @@ const struct model_program waiting_scenarios[] = {
     TWO("watermark, fences", "The same where the producer fences.", publish_two, sleep_with_watermark, setup, 0),
     TWO("watermark lowered", "Who wants to be woken sooner than it said when it last slept is.", publish_next,
         lower_watermark, setup_undue, BIT(PRODUCER) | BIT(CONSUMER)),
+    TWO("watermark lowered, fences", "The same for one message after the other, where the producer fences.",
+        publish_next_two, lower_watermark_for_two, setup_undue, 0),
     TWO("watermark lowered, two", "The same for one message after the other.", publish_next_two,
         lower_watermark_for_two, setup_undue, BIT(PRODUCER) | BIT(CONSUMER)),
     {

@@ -63,6 +63,10 @@ static bool is_woken(struct platform_parking *sleeper)
     return park_for(sleeper, &doorbell, 0, 60000000u) < 30000000u;
 }
 
+/* Two sleepers that share a bit. */
+#define FIRST PLATFORM_OWN_BITS
+#define SAME_BIT (FIRST + PLATFORM_SLEEPER_BITS - PLATFORM_OWN_BITS)
+
 static void those_are_woken_whose_bit_is_set(void)
 {
     uint64_t ring_id[2], other_id[2];
@@ -70,30 +74,30 @@ static void those_are_woken_whose_bit_is_set(void)
     CHECK_IS(platform_random(other_id), MAPRING_OK);
     shared32 doorbell = {0};
     struct platform_parking *waker = open_parking(ring_id, 0);
-    struct platform_parking *first = open_parking(ring_id, 1);
-    struct platform_parking *same_bit = open_parking(ring_id, 1 + PLATFORM_SLEEPER_BITS);
+    struct platform_parking *first = open_parking(ring_id, FIRST);
+    struct platform_parking *same_bit = open_parking(ring_id, SAME_BIT);
     struct platform_parking *last = open_parking(ring_id, SLOTS_MAX);
-    struct platform_parking *stranger = open_parking(other_id, 1);
+    struct platform_parking *stranger = open_parking(other_id, FIRST);
 
-    platform_wake(waker, &doorbell, 1u << 1, 1, SLOTS_MAX);
+    platform_wake(waker, &doorbell, sleeper_bit(FIRST), 1, SLOTS_MAX);
     CHECK(is_woken(first));
     CHECK(is_woken(same_bit));
     CHECK(!is_woken(last));
     CHECK(!is_woken(stranger));
-    platform_wake(waker, &doorbell, 1u << 1, 2, SLOTS_MAX);
+    platform_wake(waker, &doorbell, sleeper_bit(FIRST), FIRST + 1, SLOTS_MAX);
     CHECK(!is_woken(first));
     CHECK(is_woken(same_bit));
-    platform_wake(waker, &doorbell, (uint64_t)1 << SLOTS_MAX % PLATFORM_SLEEPER_BITS, 1, SLOTS_MAX);
+    platform_wake(waker, &doorbell, sleeper_bit(SLOTS_MAX), 1, SLOTS_MAX);
     CHECK(is_woken(last));
 
     /* Who comes after a sleeper that the waker knew, or did not find, is woken as well. */
     platform_parking_close(first);
-    platform_wake(waker, &doorbell, 1u << 1 | 1u << 9, 1, 9);
-    first = open_parking(ring_id, 1);
+    platform_wake(waker, &doorbell, sleeper_bit(FIRST) | sleeper_bit(9), 1, FIRST);
+    first = open_parking(ring_id, FIRST);
     is_woken(first);
     struct platform_parking *ninth = open_parking(ring_id, 9);
     CHECK(!is_woken(ninth));
-    platform_wake(waker, &doorbell, 1u << 1 | 1u << 9, 1, 9);
+    platform_wake(waker, &doorbell, sleeper_bit(FIRST) | sleeper_bit(9), 1, FIRST);
     CHECK(is_woken(first));
     CHECK(is_woken(ninth));
 
