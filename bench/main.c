@@ -30,7 +30,7 @@ static const char usage[] =
     "  fanout       1 to 64 consumers\n"
     "  group        1 to 16 members of a group\n"
     "  attached     publishing with up to 64 consumers attached\n"
-    "  wake         consumers that sleep, beside bare futex and eventfd\n"
+    "  wake         consumers that sleep, beside bare futex and eventfd; and what their wakeups cost a publish\n"
     "  attach       creating, joining, taking over; memory\n"
     "  segment      a segment of 1 MiB, created, opened, mapped and closed; beside bare system calls\n"
     "  limits       what the machine does without mapring\n"
@@ -67,7 +67,7 @@ static const struct command commands[] = {
     {"fanout", {fanout_plan}, true, false},
     {"group", {group_plan}, true, false},
     {"attached", {attached_plan}, true, false},
-    {"wake", {wake_plan}, true, false},
+    {"wake", {wake_plan, awake_plan}, true, false},
     {"attach", {attach_plan}, true, true},
     {"segment", {segment_plan}, true, false},
     {"limits", {limits_plan}, true, false},

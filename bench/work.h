@@ -35,6 +35,9 @@ void group_plan(struct plan *plan, const struct options *options);
 /* Publishing with consumers attached that do not get in the way otherwise. */
 void attached_plan(struct plan *plan, const struct options *options);
 
+/* Publishing with a consumer that is awake, beside the same without the look at sleepers. */
+void awake_plan(struct plan *plan, const struct options *options);
+
 /* Consumers that sleep. */
 void wake_plan(struct plan *plan, const struct options *options);
 

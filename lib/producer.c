@@ -41,7 +41,7 @@ static inline void commit_header(struct mapring_producer *producer, uint8_t *sta
 {
     /* Release: pairs with the acquire load of a header in consumer.c and index.c. */
     store64_release(header_at(start), header);
-    if (UNLIKELY(load64_relaxed(producer->sleepers) != producer->no_sleepers))
+    if (LOOKS_FOR_SLEEPERS && UNLIKELY(load64_relaxed(producer->sleepers) != producer->no_sleepers))
         look_closer(producer);
 }
 

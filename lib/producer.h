@@ -53,7 +53,12 @@ struct mapring_producer {
     struct mapring_wait_set *set; /* that it is in; NULL: none */
 };
 
-/* A value of `no_sleepers` that *sleepers never has (bit 61 is nobody's), for a producer that must fence first. */
+/* 0: publishing does as if nobody ever slept, for mapring-bench to measure what the look costs. */
+#if !defined(LOOKS_FOR_SLEEPERS)
+#define LOOKS_FOR_SLEEPERS 1
+#endif
+
+/* A value of `no_sleepers` that *sleepers never has (bit 60 is nobody's), for a producer that must fence first. */
 #define ALWAYS_LOOK UINT64_MAX
 
 static inline uint64_t producer_position(const struct mapring_producer *producer)
