@@ -113,6 +113,11 @@ static void let_range_go(struct mapring_consumer *consumer)
     store64_relaxed(&slot->end, 0);
     consumer->range_end = consumer->position;
     look_for_producer(consumer);
+    /* At the end of the stream the others wait for this, even if there was nothing in it for us. */
+    struct bell *news = &consumer->ring.readers->news;
+    if (load64_relaxed(&consumer->ring.stream->end) != NO_POSITION &&
+        (load64_relaxed(&news->sleepers) & ALL_SLEEPERS) != 0)
+        wake_consumers(&consumer->ring, consumer->sleeper.parking, ALL_SLEEPERS);
 }
 
 static void begin_range(struct mapring_consumer *consumer, struct mark from, uint64_t end, bool inherited)
@@ -135,9 +140,9 @@ static int32_t take(struct mapring_consumer *consumer, uint32_t max)
         /* Pairs with the compare-and-swap below: who sees the mark of another sees a frontier beyond it. */
         uint64_t word = load64_acquire(&group->mark);
         struct mark from = read_mark(consumer, word, load64_relaxed(&stream->frontier));
-        /* Pairs with the release store of a header in producer.c. While the mark is the same, nothing is overwritten.
-         * Nothing there: not worth a fence. */
-        if (load64_racing(ring_header(&consumer->ring, from.position)) == 0 && load64_relaxed(&group->mark) == word) {
+        /* Nothing there: not worth a fence. It may be what was written over a message that others have taken, and the
+         * mark that of before; group_news() looks again. */
+        if (peek64(ring_header(&consumer->ring, from.position)) == 0 && load64_relaxed(&group->mark) == word) {
             consumer->position = from.position;
             consumer->sequence = from.sequence;
             if (placed)
@@ -261,17 +266,12 @@ static bool is_time_to_inherit(struct mapring_consumer *consumer)
 
 void group_release(struct mapring_consumer *consumer)
 {
-    if (consumer->unreleased > 0 || consumer->position < consumer->range_end) {
-        slot_tell(own_slot(consumer), consumer->released);
-        look_for_producer(consumer);
+    if (consumer->unreleased == 0 && consumer->position >= consumer->range_end) {
+        let_range_go(consumer);
         return;
     }
-    let_range_go(consumer);
-    /* At the end of the stream the others wait for this. */
-    struct bell *news = &consumer->ring.readers->news;
-    if (load64_relaxed(&consumer->ring.stream->end) != NO_POSITION &&
-        (load64_relaxed(&news->sleepers) & ALL_SLEEPERS) != 0)
-        wake_consumers(&consumer->ring, consumer->sleeper.parking, ALL_SLEEPERS);
+    slot_tell(own_slot(consumer), consumer->released);
+    look_for_producer(consumer);
 }
 
 /* Whether another member, dead or alive, has messages unreleased. */
@@ -292,10 +292,12 @@ static bool others_have_messages(const struct mapring_consumer *consumer)
 int32_t group_news(struct mapring_consumer *consumer)
 {
     const struct stream *stream = consumer->ring.stream;
-    /* As in take(). */
+    /* As in take(); and who sees the mark behind the last message sees the slot of who took that. */
     uint64_t word = load64_acquire(&consumer->group->mark);
     uint64_t position = mark_position_until(word, load64_relaxed(&stream->frontier));
     bool ended = load64_relaxed(&stream->end) == position;
+    /* Pairs with the release store of a header in producer.c, and with the fence in advance_frontier(): who reads what
+     * was written over a header sees that the mark was moved on. */
     if (load64_racing(ring_header(&consumer->ring, position)) != 0 || load64_relaxed(&consumer->group->mark) != word)
         return 1;
     return ended && !others_have_messages(consumer) ? MAPRING_STREAM_ENDED : 0;

@@ -6,12 +6,13 @@
 
 #include "check.h"
 #include "litmus.h"
+#include "platform.h"
 
 #define OPERATIONS 3
 #define WORDS_USED 2
 #define OUTCOMES 4096
 
-enum kind { LOAD, STORE, ADD, SWAP, FENCE_ACQUIRE, FENCE_RELEASE, FENCE_FULL, FENCE_HEAVY, KINDS };
+enum kind { LOAD, STORE, ADD, SWAP, LOCK, AWAIT, FENCE_ACQUIRE, FENCE_RELEASE, FENCE_FULL, FENCE_HEAVY, KINDS };
 
 struct operation_made {
     enum kind kind;
@@ -35,17 +36,19 @@ static uint64_t stored_value(uint32_t thread, uint32_t operation)
     return 1 + thread * OPERATIONS + operation;
 }
 
-static void make_program(bool heavy)
+static void make_program(bool heavy, bool locks)
 {
     for (uint32_t t = 0; t < MODEL_THREADS_MAX; t++)
         for (uint32_t i = 0; i < OPERATIONS; i++) {
             /* Mostly accesses. */
-            uint32_t kind = pick(12);
+            uint32_t kind = pick(locks ? 16 : 12);
             made[t][i].kind = kind < 4    ? LOAD
                               : kind < 7  ? STORE
                               : kind < 8  ? ADD
                               : kind < 10 ? SWAP
-                                          : (enum kind)(FENCE_ACQUIRE + pick(heavy ? 4 : 3));
+                              : kind < 12 ? (enum kind)(FENCE_ACQUIRE + pick(heavy ? 4 : 3))
+                              : kind < 14 ? LOCK
+                                          : AWAIT;
             made[t][i].word = pick(WORDS_USED);
             made[t][i].order = pick(2) == 0               ? MODEL_RELAXED
                                : made[t][i].kind == LOAD  ? MODEL_ACQUIRE
@@ -60,6 +63,9 @@ static void run_thread(void)
 {
     static const struct model_site sites[MODEL_THREADS_MAX][OPERATIONS];
     uint32_t self = model_self();
+    /* Only compared with others: the holder of a lock. */
+    struct platform_segment *holder = (struct platform_segment *)&seen[self];
+    bool locked = false;
     for (uint32_t i = 0; i < OPERATIONS; i++) {
         const struct operation_made *operation = &made[self][i];
         const struct model_site *site = &sites[self][i];
@@ -78,6 +84,18 @@ static void run_thread(void)
             seen[self][i] =
                 model_compare_and_swap(word, operation->expected, stored_value(self, i), operation->order, site);
             break;
+        case LOCK:
+        case AWAIT:
+            if (locked) {
+                platform_unlock(holder, 0);
+                locked = false;
+            } else {
+                if (operation->kind == AWAIT)
+                    model_await_lock(0);
+                locked = platform_lock(holder, 0) == 1;
+                seen[self][i] = locked;
+            }
+            break;
         case FENCE_ACQUIRE:
             model_fence(MODEL_ACQUIRE, site);
             break;
@@ -92,6 +110,8 @@ static void run_thread(void)
             model_fence_heavy();
         }
     }
+    if (locked)
+        platform_unlock(holder, 0);
 }
 
 static void setup(void)
@@ -143,7 +163,7 @@ bool check_reduction(uint32_t programs, uint64_t seed)
     for (uint32_t n = 0; n < programs; n++) {
         state = seed + n;
         bool heavy = n % 4 == 3;
-        make_program(heavy);
+        make_program(heavy, n % 2 == 1);
         struct model_program program = {
             .name = "random program",
             .thread_count = n % 3 == 2 ? 3 : 2,

@@ -141,6 +141,28 @@ void pass_messages(uint32_t thread, uint64_t first_sequence, uint32_t count, uin
     }
 }
 
+#define SUBJECTS_OFFSET ((uint64_t)384 << 10)
+
+/* For each of those who may change it a word of its own. */
+static void *subject(uint64_t sequence, uint32_t thread)
+{
+    return model_shared(SUBJECTS_OFFSET + 8 * (sequence * MODEL_THREADS_MAX + thread));
+}
+
+void look_at_subject(uint64_t sequence)
+{
+    uint64_t word;
+    for (uint32_t t = 0; t < MODEL_THREADS_MAX; t++)
+        model_read(&word, subject(sequence, t), sizeof word, MODEL_SITE("what a message stands for", MODEL_COPY, 0));
+}
+
+void change_subject(uint64_t sequence)
+{
+    const uint64_t word = 1;
+    model_write(subject(sequence, model_self()), &word, sizeof word,
+                MODEL_SITE("what a message stands for", MODEL_COPY, 0));
+}
+
 struct readers *ring_readers(void)
 {
     return model_shared(READERS_OFFSET);
@@ -156,6 +178,11 @@ const char *name_ring_word(uint64_t offset)
     static char name[64];
     if (offset >= MODEL_HEAP_OFFSET) {
         snprintf(name, sizeof name, "private+%llu", (unsigned long long)(offset - MODEL_HEAP_OFFSET));
+        return name;
+    }
+    if (offset >= SUBJECTS_OFFSET) {
+        snprintf(name, sizeof name, "what message %llu stands for",
+                 (unsigned long long)((offset - SUBJECTS_OFFSET) / 8 / MODEL_THREADS_MAX));
         return name;
     }
     if (offset >= READERS_OFFSET) {

@@ -50,6 +50,14 @@ int32_t read_and_check(uint32_t max, int64_t timeout_ns);
 /* The same by copying. */
 int32_t receive_and_check(uint32_t max, int64_t timeout_ns);
 
+/*
+ * What a message stands for, outside the ring: who has the message looks at it, and who was told that everybody is done
+ * with the message changes it. If that was not so, it is a data race. (A variable of the checker's own would not do:
+ * its order among the threads is not explored.)
+ */
+void look_at_subject(uint64_t sequence);
+void change_subject(uint64_t sequence);
+
 /* Fails unless the status is a success or the one given. */
 void must(int32_t status, const char *what);
 

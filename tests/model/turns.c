@@ -20,18 +20,22 @@ struct transition {
     struct clocks cause;
 };
 
-/* Who used an object last. */
+/* Who used an object, and the use before. */
 struct object_use {
-    bool used;
     uint32_t thread;
     uint32_t turn;
     uint32_t transition;
+    uint32_t previous; /* 0: none */
     struct clocks cause;
 };
 
+#define USES_MAX (3 * TRANSITIONS_MAX)
+
 static struct transition transitions[TRANSITIONS_MAX];
 static uint32_t transition_count;
-static struct object_use objects[OBJECT_COUNT];
+static struct object_use uses[USES_MAX];
+static uint32_t use_count;
+static uint32_t last_use[OBJECT_COUNT];
 
 /* The threads that are asleep at this point; see struct node. */
 static uint8_t asleep;
@@ -41,8 +45,8 @@ static uint32_t idle, sleeps;
 
 void turns_reset(void)
 {
-    memset(objects, 0, sizeof objects);
-    transition_count = 1; /* 0 is none */
+    memset(last_use, 0, sizeof last_use);
+    use_count = transition_count = 1; /* 0 is none */
     asleep = 0;
     idle = sleeps = 0;
 }
@@ -180,6 +184,20 @@ uint32_t turn_pick(void)
     return chosen;
 }
 
+/* What somebody else did to an object last might have come later; not so, if it made possible what we do (gave up a
+ * lock that we waited for), but then what he did before that. */
+static void race_with_uses(enum object object)
+{
+    const struct thread *self = self_thread();
+    for (uint32_t u = last_use[object]; u != 0; u = uses[u].previous) {
+        if (uses[u].thread == run.self || self->cause.at[uses[u].thread] >= uses[u].turn)
+            continue;
+        turn_race(uses[u].thread, uses[u].turn, uses[u].transition);
+        if (self->operation.enabled == NULL)
+            return;
+    }
+}
+
 /* The turn is ours. */
 void turn_begin(void)
 {
@@ -200,16 +218,30 @@ void turn_begin(void)
     *transition = (struct transition){
         .thread = (uint8_t)run.self, .turn = self->turn, .node = search.depth - 1, .cause = self->cause};
 
-    for (int i = 0; i < 3; i++) {
-        const struct object_use *use = &objects[operation->objects[i]];
-        if (operation->objects[i] != OBJECT_NONE && use->used && use->thread != run.self &&
-            self->cause.at[use->thread] < use->turn)
-            turn_race(use->thread, use->turn, use->transition);
-    }
     for (int i = 0; i < 3; i++)
         if (operation->objects[i] != OBJECT_NONE)
-            clocks_join(&self->cause, &objects[operation->objects[i]].cause);
+            race_with_uses(operation->objects[i]);
+    for (int i = 0; i < 3; i++)
+        if (operation->objects[i] != OBJECT_NONE)
+            clocks_join(&self->cause, &uses[last_use[operation->objects[i]]].cause);
     turn_taken();
+}
+
+static void note_use(enum object object)
+{
+    const struct thread *self = self_thread();
+    struct object_use *use = &uses[last_use[object]];
+    if (last_use[object] == 0 || use->transition != self->transition) {
+        if (use_count == USES_MAX)
+            run_over(RUN_BOUND);
+        use = &uses[use_count];
+        use->previous = last_use[object];
+        last_use[object] = use_count++;
+    }
+    use->thread = run.self;
+    use->turn = self->turn;
+    use->transition = self->transition;
+    use->cause = self->cause;
 }
 
 void turn_taken(void)
@@ -218,13 +250,7 @@ void turn_taken(void)
     transitions[self->transition].cause = self->cause;
     for (int i = 0; i < 3; i++)
         if (self->operation.objects[i] != OBJECT_NONE)
-            objects[self->operation.objects[i]] = (struct object_use){
-                .used = true,
-                .thread = run.self,
-                .turn = self->turn,
-                .transition = self->transition,
-                .cause = self->cause,
-            };
+            note_use(self->operation.objects[i]);
 }
 
 void turn_await(const struct operation *operation)
