@@ -226,7 +226,8 @@ static inline uint64_t load64_racing(const shared64 *shared)
     return load64_acquire(shared);
 }
 
-/* A header that may be overwritten, for who reads nothing behind it and decides nothing for good by it. */
+/* A header that may be overwritten, for who has a fence behind it, or reads nothing behind it and decides nothing for
+ * good by it. */
 static inline uint64_t peek64(const shared64 *shared)
 {
     return load64_relaxed(shared);

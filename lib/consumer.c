@@ -118,11 +118,12 @@ int32_t mapring_release(mapring_consumer *consumer, uint32_t count)
 
 /* Reading. */
 
-/* Pairs with the release store of a header in producer.c. Read once: the producer may write anything. */
+/* Pairs with the release store of a header in producer.c; who may be lapped has the fence in is_lapped() before it
+ * reads what is behind the header. Read once: the producer may write anything. */
 static ALWAYS_INLINE uint64_t load_header(const uint8_t *data, uint64_t offset, bool racing)
 {
     const shared64 *header = (const shared64 *)(const void *)(data + offset);
-    return racing ? load64_racing(header) : load64_acquire(header);
+    return racing ? peek64(header) : load64_acquire(header);
 }
 
 int32_t next_message(struct mapring_consumer *consumer, uint64_t *header)

@@ -96,7 +96,6 @@ static int32_t resume(struct mapring_consumer *consumer)
         return MAPRING_RESUMED;
     }
 
-    store64_release(&slot->cursor, NO_POSITION);
     int32_t status = slot_place(ring, consumer->slot, (struct start){OLDEST, 0}, &consumer->released);
     if (status < 0)
         return status;

@@ -112,9 +112,10 @@ int32_t mapring_rejoin(mapring_consumer *consumer)
     consumer->kind = MAPRING_RELIABLE;
     struct mark mark = {consumer->position, consumer->sequence, 0};
 
-    /* Nobody else changes the state of one that was let go. From here on the cursor counts. */
+    /* Nobody else changes the state of one that was let go. From here on the cursor counts; the old one should not. It
+     * says nothing of our reads, which counted only if is_lapped() said so. */
     uint64_t flags = (consumer->fences ? SLOT_FENCES : 0) | (consumer->named ? SLOT_NAMED : 0);
-    store64_release(&slot->cursor, NO_POSITION);
+    store64_relaxed(&slot->cursor, NO_POSITION);
     slot_announce(slot, MAPRING_RELIABLE | flags);
     bool intact = slot_place_at(ring, consumer->slot, mark);
     if (!intact) {

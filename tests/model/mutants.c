@@ -291,6 +291,6 @@ bool check_mutants(const char *file, bool write)
     }
     right &= check_cover();
     right &= check_file(file, write);
-    printf("%u mutants, %u of them caught, %u not shown by any scenario yet\n", mutant_count, caught, unshown);
+    printf("%u mutants, %u of them caught, %u that no scenario can show, as the table says\n", mutant_count, caught, unshown);
     return right;
 }

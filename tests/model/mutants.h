@@ -12,8 +12,8 @@ struct mutant {
     const char *text; /* how the access begins, as it is written there */
     enum model_mutation mutation;
     const char *partner;
-    const char *scenario; /* that catches it; NULL: none yet, */
-    const char *unshown;  /* and what is known of it */
+    const char *scenario; /* that catches it; NULL: none, */
+    const char *unshown;  /* for this reason */
 };
 
 extern const struct mutant mutants[];

@@ -226,6 +226,32 @@ static void rejoin(void)
     }
 }
 
+/* Somebody joins in a slot that another process had: what is said of the two does not mix. */
+
+static void held_before_setup(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    attach_consumer(HEIR);
+    mapring_consumer_close(consumers[HEIR]);
+    consumers[HEIR] = NULL;
+    model_act_as(PRODUCER);
+    for (uint64_t i = 0; i < 4; i++)
+        must(publish(i, i < 3 ? 1016 : 1000, 0, 0), "filling the ring");
+}
+
+static void join_and_read(void)
+{
+    must(open_consumer(MAPRING_FROM_OLDEST), "joining");
+    mapring_message message;
+    if (mapring_read(consumers[CONSUMER], &message, 1, 0) != 1)
+        model_fail("there is no message where the oldest was");
+    expected[CONSUMER] = message.sequence + 1;
+    uint8_t bytes[1024];
+    model_read(bytes, message.data, message.length, MODEL_SITE("a message in place", MODEL_COPY, 0));
+    if (message.tag != (uint32_t)message.sequence || bytes[0] != (uint8_t)(message.sequence * 31 + 1))
+        model_fail("message %llu is not itself", (unsigned long long)message.sequence);
+}
+
 const struct model_program death_scenarios[] = {
     {
         .name = "takeover",
@@ -314,6 +340,16 @@ const struct model_program death_scenarios[] = {
         .threads = {publish_another, read_release_and_die, rejoin},
         .setup = full_setup,
         .mortal = BIT(CONSUMER),
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "slot of another process",
+        .invariant = "Who joins in a slot that another process had is not taken for dead.",
+        .thread_count = 3,
+        .thread_names = {"producer", "joiner", ""},
+        .threads = {publish_if_room, join_and_read, NULL},
+        .setup = held_before_setup,
+        .gone_shows = true,
         .name_word = name_ring_word,
     },
     {

@@ -42,6 +42,14 @@ static void lossy_setup(void)
     publish_lap();
 }
 
+/* Nothing is published yet. */
+static void newest_setup(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    attach(MAPRING_LOSSY);
+    published = 0;
+}
+
 static void observer_setup(void)
 {
     create_ring(PRODUCER, 0, 1);
@@ -62,6 +70,12 @@ static void overwrite_with_payload(void)
 {
     publish_on(over_payload[0]);
     publish_on(over_payload[1]);
+}
+
+static void publish_two(void)
+{
+    publish_on(16);
+    publish_on(16);
 }
 
 static void overwrite_with_zero(void)
@@ -217,6 +231,11 @@ static void evict_setup(void)
     publish_lap();
 }
 
+static void publish_another(void)
+{
+    must_publish(published, 8, 0);
+}
+
 static void demote_setup(void)
 {
     setup_with_policy(MAPRING_SLOW_DEMOTE);
@@ -290,6 +309,8 @@ const struct model_program lossy_scenarios[] = {
         all_is_accounted_for),
     TWO("lossy, observer", "The same for an observer, who writes nothing.", overwrite_with_payload,
         look_twice_for_copies, observer_setup, all_is_accounted_for),
+    TWO("lossy, newest", "The same for who has come to the newest message.", publish_two, look_twice_for_copies,
+        newest_setup, all_is_accounted_for),
     TWO("lossy, zero", "Who was lapped is not stuck at a header that reads 0.", overwrite_with_zero,
         look_twice_in_place, zero_setup, all_is_accounted_for),
     {
@@ -317,6 +338,8 @@ const struct model_program lossy_scenarios[] = {
         overwrite_with_zero, join_and_look, joiner_may_be_let_go_setup, NULL),
     TWO("evicted", "Who is evicted is told so, gets nothing torn as whole, and counts what it lost when it rejoins.",
         overwrite_with_payload, look_and_rejoin, evict_setup, rest_is_accounted_for),
+    TWO("evicted, waited for", "A producer that may evict does not wait for ever.", publish_another, NULL, evict_setup,
+        NULL),
     TWO("demoted", "Who is demoted is told so, and goes on as a lossy consumer.", overwrite_with_payload,
         look_on_when_demoted, demote_setup, rest_is_accounted_for),
     {.name = NULL},

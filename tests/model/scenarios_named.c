@@ -97,10 +97,14 @@ static void rest_comes(void)
     while (expected[HEIR] < published)
         if (receive_and_check(8, 0) <= 0)
             model_fail("%llu messages of %llu came", (unsigned long long)expected[HEIR], (unsigned long long)published);
-    /* There is room for two more, if nothing else keeps them back. */
-    model_act_as(PRODUCER);
-    for (int i = 0; i < 2; i++)
-        must(publish(published + (uint64_t)i, 1000, 0, 0), "publishing");
+    /* Nothing else keeps the producer back. */
+    for (int i = 0; i < 5; i++) {
+        model_act_as(PRODUCER);
+        must(publish(published++, 1000, 0, 0), "publishing");
+        model_act_as(HEIR);
+        if (receive_and_check(8, 0) != 1)
+            model_fail("a message did not come");
+    }
 }
 
 /* The producer has waited for long enough, and next lets the place go. */
@@ -146,8 +150,10 @@ static void drain(void)
         change_subject(i);
 }
 
+/* Before the other comes, or after. */
 static void drain_twice(void)
 {
+    model_await_lock(REGISTRY_NUMBER);
     drain();
     drain();
 }

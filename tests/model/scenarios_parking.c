@@ -222,14 +222,35 @@ static bool room_waits_for_none(void)
 static void drain(void)
 {
     must(mapring_drain(producers[PRODUCER], MAPRING_FOREVER), "draining");
+    change_subject(0);
 }
 
 static void release_all(void)
 {
     sleep_for(4);
+    look_at_subject(0);
     must(mapring_release(consumers[CONSUMER], 4), "releasing");
     /* A read that finds nothing tells the producer all. */
     must(mapring_read(consumers[CONSUMER], &(mapring_message){0}, 1, 0), "reading");
+    released = 1;
+}
+
+/* Somebody joins, at the oldest message, and is the one that the producer waits for. */
+
+static void joiner_setup(void)
+{
+    create_ring(PRODUCER, 0, 2);
+    for (uint64_t i = 0; i < 4; i++)
+        must(publish(i, i < 3 ? 1016 : 1000, 0, 0), "filling the ring");
+    released = 0;
+}
+
+static void join_and_release(void)
+{
+    must(open_consumer(MAPRING_FROM_OLDEST), "joining");
+    mapring_message message;
+    if (mapring_read(consumers[CONSUMER], &message, 1, 0) == 1)
+        must(mapring_release(consumers[CONSUMER], 1), "releasing");
     released = 1;
 }
 
@@ -357,6 +378,8 @@ const struct model_program parking_scenarios[] = {
     },
     ROOM("room, consumer leaves", "A blocked producer goes on when the consumer that held it back leaves.",
          publish_when_room, leave, room_setup_unread, 0),
+    ROOM("room, joiner", "A producer that waits for one who only just joined goes on when that one releases.",
+         publish_when_room, join_and_release, joiner_setup, BIT(CONSUMER)),
     ROOM("drain", "A producer that waits for its consumers goes on when the last message is released.", drain,
          release_all, room_setup_released, 0),
     ROOM("wait for consumers", "A producer that waits for a consumer goes on when one joins.", wait_for_one, join,
