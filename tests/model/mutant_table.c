@@ -23,7 +23,7 @@ const struct mutant mutants[] = {
     {"claim.c", "look_at_cursors", "load64_relaxed(&ring->readers->used)", MUTATE_NO_LOOK, "slot_place_at()", "join oldest, lapped"},
     {"claim.c", "look_at_cursors", "load64_relaxed(&slot->cursor)", MUTATE_NO_LOOK, "slot_place_at()", "join oldest again, lapped"},
     {"slot.c", "slot_place_at", "fence_full()", MUTATE_RELAX, "advance_frontier()", "join oldest"},
-    {"slot.c", "slot_take", "store64_release(&slot->cursor", MUTATE_RELAX, "advance_frontier()", "slot handed over"},
+    {"slot.c", "slot_take", "store64_release(&slot->cursor", MUTATE_RELAX, "advance_frontier()", "slot taken in vain"},
     {"slot.c", "slot_leave", "store64_release(&slot->cursor", MUTATE_RELAX, "advance_frontier()", "room, consumer leaves"},
     {"slot.c", "slot_take", "or64(&ring->readers->used", MUTATE_OMIT, "least_cursor()", "join oldest"},
     {"claim.c", "advance_frontier", "fence_release()", MUTATE_RELAX, "take_over()", "takeover, lapped"},

@@ -15,7 +15,7 @@ extern const struct model_site __start_model_sites[], __stop_model_sites[];
 /* Some mutants are caught at once, some sooner at random; one that is not found in the last of these is not caught. */
 static const struct model_options attempts[] = {
     {.quiet = true, .seconds = 1},
-    {.quiet = true, .seconds = 10, .random = true, .executions = 100000, .seed = 1},
+    {.quiet = true, .seconds = 3, .random = true, .executions = 100000, .seed = 1},
     {.quiet = true, .seconds = 60},
 };
 

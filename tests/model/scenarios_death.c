@@ -200,6 +200,33 @@ static void publish_if_room(void)
         must(status, "publishing");
 }
 
+/* Another holds nothing back: a group, that has nothing to do. */
+static void full_setup_with_group(void)
+{
+    create_ring(PRODUCER, 0, 3);
+    model_act_as(HEIR);
+    must(open_consumer_as((mapring_consumer_options){.kind = MAPRING_MEMBER, .group = "g"}), "joining the group");
+    attach_consumer(CONSUMER);
+    model_act_as(PRODUCER);
+    for (uint64_t i = 0; i < 4; i++)
+        must(publish(i, i < 3 ? 1016 : 1000, 0, 0), "filling the ring");
+    mapring_message messages[4];
+    model_act_as(HEIR);
+    must(mapring_read(consumers[HEIR], messages, 4, 0), "reading in setup");
+    must(mapring_release(consumers[HEIR], 4), "releasing in setup");
+    model_act_as(CONSUMER);
+}
+
+/* Takes the slot, finds that it is not as the others of the group, and leaves. */
+static void join_in_vain(void)
+{
+    model_await_lock(SLOT_NUMBER(1));
+    int32_t status = open_consumer_as(
+        (mapring_consumer_options){.kind = MAPRING_MEMBER, .group = "g", .tag_mask = 1, .tag_value = 1});
+    if (status != MAPRING_GROUP_DIFFERS && status != MAPRING_NO_SLOT)
+        must(status >= 0 ? MAPRING_CORRUPT : status, "joining in vain");
+}
+
 static void read_release_and_leave(void)
 {
     must(read_and_check(2, 0), "reading");
@@ -359,6 +386,15 @@ const struct model_program death_scenarios[] = {
         .thread_names = {"producer", "consumer", "joiner"},
         .threads = {publish_if_room, read_release_and_leave, rejoin},
         .setup = full_setup,
+        .name_word = name_ring_word,
+    },
+    {
+        .name = "slot taken in vain",
+        .invariant = "The same for a slot that is taken after that, and given back.",
+        .thread_count = 3,
+        .thread_names = {"producer", "consumer", "joiner"},
+        .threads = {publish_if_room, read_release_and_leave, join_in_vain},
+        .setup = full_setup_with_group,
         .name_word = name_ring_word,
     },
     {.name = NULL},

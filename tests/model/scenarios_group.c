@@ -189,6 +189,7 @@ static void no_group_setup(void)
 {
     begin_tally(1, (mapring_producer_options){0});
     fill();
+    model_act_as(FIRST); /* goes first: this is about what the producer sees of it */
 }
 
 static void make_group_and_work(void)
