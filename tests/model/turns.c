@@ -190,8 +190,9 @@ static void race_with_uses(enum object object)
 {
     const struct thread *self = self_thread();
     for (uint32_t u = last_use[object]; u != 0; u = uses[u].previous) {
+        /* All before one that we depend on, we depend on. */
         if (uses[u].thread == run.self || self->cause.at[uses[u].thread] >= uses[u].turn)
-            continue;
+            return;
         turn_race(uses[u].thread, uses[u].turn, uses[u].transition);
         if (self->operation.enabled == NULL)
             return;
