@@ -104,6 +104,10 @@ void look_for_producer(struct mapring_consumer *consumer);
 
 /* consumer_wait.c */
 
+/* Of one that has caught up: tells the producer everything that was released, and what is released before the next
+ * message. */
+void tell_all(struct mapring_consumer *consumer);
+
 /* Waits until there is something to look at: 1; 0 when the time passed, or why nothing will come. */
 int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_ns);
 

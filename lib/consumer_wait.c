@@ -189,12 +189,16 @@ static int32_t sleep_for_news(struct mapring_consumer *consumer, uint64_t deadli
     }
 }
 
-int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_ns)
+void tell_all(struct mapring_consumer *consumer)
 {
-    /* Caught up: tell the producer everything that was released, and what is released before the next message. */
     consumer->untold_max = 0;
     if (consumer->group == NULL && consumer->stored != consumer->released.position)
         store_cursor(consumer);
+}
+
+int32_t wait_for_news(struct mapring_consumer *consumer, int64_t timeout_ns)
+{
+    tell_all(consumer);
     int32_t found = news(consumer);
     if (found != 0 || timeout_ns == 0)
         return found;

@@ -97,6 +97,7 @@ static int32_t prepare(struct mapring_consumer *consumer)
     if (!changed && descriptor->raised && wait_is_raised(sleeper))
         return MAPRING_OK;
     descriptor->told = false;
+    tell_all(consumer);
     gather(consumer);
     bool watched = watch_producer(consumer);
 

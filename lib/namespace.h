@@ -60,12 +60,12 @@
 #define linux_status mapring_private_linux_status
 #define linux_stored_name mapring_private_linux_stored_name
 #define linux_temporaries_sweep mapring_private_linux_temporaries_sweep
-#define linux_uring_reap mapring_private_linux_uring_reap
 #define linux_uring_close mapring_private_linux_uring_close
 #define linux_uring_fill mapring_private_linux_uring_fill
 #define linux_uring_has_futex mapring_private_linux_uring_has_futex
 #define linux_uring_open mapring_private_linux_uring_open
 #define linux_uring_park mapring_private_linux_uring_park
+#define linux_uring_reap mapring_private_linux_uring_reap
 #define look_as_asked mapring_private_look_as_asked
 #define look_closer mapring_private_look_closer
 #define look_for_producer mapring_private_look_for_producer
@@ -107,6 +107,7 @@
 #define platform_parking_close mapring_private_platform_parking_close
 #define platform_parking_open mapring_private_platform_parking_open
 #define platform_process_gone mapring_private_platform_process_gone
+#define platform_process_number mapring_private_platform_process_number
 #define platform_process_self mapring_private_platform_process_self
 #define platform_random mapring_private_platform_random
 #define platform_segment_allocated mapring_private_platform_segment_allocated
@@ -175,6 +176,7 @@
 #define slot_told mapring_private_slot_told
 #define store_cursor mapring_private_store_cursor
 #define take_notice mapring_private_take_notice
+#define tell_all mapring_private_tell_all
 #define validate_capacity mapring_private_validate_capacity
 #define validate_header mapring_private_validate_header
 #define validate_identity mapring_private_validate_identity

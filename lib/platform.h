@@ -155,6 +155,9 @@ struct platform_process {
 
 void platform_process_self(struct platform_process *self);
 
+/* The number of this process, by which a child of fork() tells that it is one. */
+uint32_t platform_process_number(void);
+
 /* Whether the process has surely ended; false if that cannot be told from here. A child of fork() keeps the locks of
  * its parent: this tells of the parent alone. */
 bool platform_process_gone(const struct platform_process *process);

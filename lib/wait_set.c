@@ -35,6 +35,7 @@ struct mapring_wait_set {
     uint32_t probed; /* is looked at first for death */
     uint32_t descriptors;
     uint32_t observers;
+    uint32_t process; /* that it belongs to */
     bool no_park_any; /* the system cannot sleep on several doorbells */
 
     struct platform_descriptor *descriptor; /* NULL: not needed so far */
@@ -118,8 +119,10 @@ static uint32_t raise_all(struct mapring_wait_set *set, struct platform_doorbell
         struct sleeper *sleeper = sleeper_of(&set->members[i]);
         if (sleeper == NULL)
             continue;
-        if (set->members[i].kind == MEMBER_CONSUMER)
+        if (set->members[i].kind == MEMBER_CONSUMER) {
+            tell_all(set->members[i].consumer);
             set_wake_at(set->members[i].consumer, 0);
+        }
         uint32_t remembered = wait_raise(sleeper);
         if (count < PLATFORM_DOORBELLS_MAX)
             doorbells[count] = (struct platform_doorbell){&sleeper->bell->doorbell, remembered};
@@ -310,6 +313,7 @@ int32_t mapring_wait_set_open(mapring_wait_set **set)
     struct mapring_wait_set *opened = calloc(1, sizeof *opened);
     if (opened == NULL)
         return MAPRING_NO_MEMORY;
+    opened->process = platform_process_number();
     opened->sleeper.ready = some_are_ready;
     opened->sleeper.context = opened;
     opened->sleeper.counts = &opened->counts;
@@ -339,9 +343,11 @@ void mapring_wait_set_close(mapring_wait_set *set)
 {
     if (set == NULL)
         return;
-    wait_shut(&set->sleeper);
-    for (uint32_t i = 0; i < set->member_count; i++)
-        leave(set, &set->members[i]);
+    if (set->process == platform_process_number()) {
+        wait_shut(&set->sleeper);
+        for (uint32_t i = 0; i < set->member_count; i++)
+            leave(set, &set->members[i]);
+    }
     platform_descriptor_close(set->descriptor);
     free(set->members);
     free(set);

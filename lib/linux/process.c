@@ -103,6 +103,11 @@ void platform_process_self(struct platform_process *self)
         self->place = 0;
 }
 
+uint32_t platform_process_number(void)
+{
+    return (uint32_t)getpid();
+}
+
 bool platform_process_gone(const struct platform_process *process)
 {
     if (process->pid == 0 || process->pid > INT32_MAX || process->place == 0 || process->place != own_place())

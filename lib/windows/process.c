@@ -12,6 +12,11 @@ void platform_process_self(struct platform_process *self)
     *self = (struct platform_process){.pid = GetCurrentProcessId()};
 }
 
+uint32_t platform_process_number(void)
+{
+    return GetCurrentProcessId();
+}
+
 bool platform_process_gone(const struct platform_process *process)
 {
     (void)process;
