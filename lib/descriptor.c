@@ -18,24 +18,33 @@ struct consumer_descriptor {
     uint32_t method;
     bool told;              /* we made it ready, and have not cleared it since */
     bool raised;            /* the bit was raised behind the last clearing */
+    bool alone;             /* the producer is gone, and the caller is still to be told */
     uint64_t gathers_until; /* for a watermark; 0: it waits for the first message */
     uint64_t reached_epoch; /* of the last producer that is known to reach its address */
 };
 
+static bool has_something(struct mapring_consumer *consumer)
+{
+    return consumer->notice != MAPRING_OK || consumer_has_news(consumer);
+}
+
 static bool is_ready(struct mapring_consumer *consumer)
 {
-    return consumer->notice != MAPRING_OK || load64_relaxed(&consumer->sleeper.cancelled) != 0 ||
-           consumer_has_news(consumer);
+    return consumer->descriptor->alone || load64_relaxed(&consumer->sleeper.cancelled) != 0 || has_something(consumer);
+}
+
+static void tell_again(struct mapring_consumer *consumer)
+{
+    platform_descriptor_set(consumer->descriptor->platform);
+    consumer->descriptor->told = true;
 }
 
 /* There is something to read. Who lowered the bit makes the descriptor ready; else we do. */
 static void tell(struct mapring_consumer *consumer)
 {
-    struct consumer_descriptor *descriptor = consumer->descriptor;
-    if (descriptor->told || (descriptor->raised && !wait_is_raised(&consumer->sleeper)))
-        return;
-    platform_descriptor_set(descriptor->platform);
-    descriptor->told = true;
+    const struct consumer_descriptor *descriptor = consumer->descriptor;
+    if (!descriptor->told && (!descriptor->raised || wait_is_raised(&consumer->sleeper)))
+        tell_again(consumer);
 }
 
 /* A watermark: waits for so many bytes until some time, then for the first message. */
@@ -84,8 +93,7 @@ static int32_t use_address(struct mapring_consumer *consumer)
     return MAPRING_OK;
 }
 
-/* Clears the descriptor, and has it made ready by the next message. Returns the status that a call has for its caller
- * who found nothing. */
+/* Clears the descriptor, and has it made ready by the next message. */
 static int32_t prepare(struct mapring_consumer *consumer)
 {
     struct consumer_descriptor *descriptor = consumer->descriptor;
@@ -111,25 +119,33 @@ static int32_t prepare(struct mapring_consumer *consumer)
     bool moved = status < 0;
     if (moved)
         status = use_address(consumer);
-    platform_descriptor_alarm(descriptor->platform, next_look(consumer, covered, watched));
-    bool alone = (causes.alarmed || causes.bereft) && is_alone(consumer);
-    if (moved || is_ready(consumer)) {
-        platform_descriptor_set(descriptor->platform);
-        descriptor->told = true;
-        return status;
+    if ((causes.alarmed || causes.bereft) && is_alone(consumer)) {
+        /* Told once; then it is looked for a successor, and not at this one's process, which stays ended. */
+        descriptor->alone = true;
+        watched = false;
+        platform_descriptor_watch(descriptor->platform, NULL);
     }
-    if (!alone)
-        return MAPRING_OK;
-    /* Told once; then it is looked for a successor. */
-    platform_descriptor_watch(descriptor->platform, NULL);
-    return MAPRING_NO_PRODUCER;
+    platform_descriptor_alarm(descriptor->platform, next_look(consumer, covered, watched));
+    if (moved || is_ready(consumer))
+        tell_again(consumer);
+    return status;
+}
+
+/* Of a call that found nothing: whether there is something else to say. */
+static int32_t take_silence(struct mapring_consumer *consumer)
+{
+    if (wait_take_cancel(&consumer->sleeper))
+        return MAPRING_CANCELLED;
+    bool alone = consumer->descriptor->alone;
+    consumer->descriptor->alone = false;
+    return alone ? MAPRING_NO_PRODUCER : MAPRING_OK;
 }
 
 int32_t descriptor_settle(struct mapring_consumer *consumer, int32_t result)
 {
     if (result > 0)
         consumer->descriptor->gathers_until = 0;
-    int32_t status = result == 0 && wait_take_cancel(&consumer->sleeper) ? MAPRING_CANCELLED : result;
+    int32_t status = result == 0 ? take_silence(consumer) : result;
     if (is_ready(consumer)) {
         tell(consumer);
         return status;
@@ -232,14 +248,17 @@ int32_t mapring_consumer_prepare_wait(mapring_consumer *consumer, void *entry)
     if (consumer->slot == NO_SLOT || !uring_is_there(consumer))
         return MAPRING_UNSUPPORTED;
     struct sleeper *sleeper = &consumer->sleeper;
+    tell_all(consumer);
     set_wake_at(consumer, 0);
-    if (is_ready(consumer))
+    if (has_something(consumer))
         return 1;
     uint32_t remembered = wait_raise(sleeper);
     /* As in wait_once(). */
     wait_is_covered(sleeper, platform_heavy_fence());
-    if (is_ready(consumer))
+    if (has_something(consumer))
         return 1;
+    if (wait_take_cancel(sleeper))
+        return MAPRING_CANCELLED;
     platform_uring_prepare(sleeper->parking, &sleeper->bell->doorbell, remembered, entry);
     return MAPRING_OK;
 }

@@ -111,8 +111,8 @@ MAPRING_API int32_t mapring_consumer_descriptor(mapring_consumer *consumer, uint
  * producer, which wakes nobody. The ring stays mapped until the consumer is closed; cancel the wait before that.
  *
  * Returns MAPRING_OK: the entry is filled; 1: there is something to read already, and the entry is as it was;
- * MAPRING_UNSUPPORTED (not Linux 6.7 or later, io_uring refused, an observer). By the thread that uses the handle. Does
- * not block.
+ * MAPRING_CANCELLED (mapring_consumer_cancel(), which also completes a wait); MAPRING_UNSUPPORTED (not Linux 6.7 or
+ * later, io_uring refused, an observer). By the thread that uses the handle. Does not block.
  */
 MAPRING_API int32_t mapring_consumer_prepare_wait(mapring_consumer *consumer, void *entry);
 

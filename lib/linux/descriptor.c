@@ -288,7 +288,8 @@ bool platform_descriptor_watch(struct platform_descriptor *descriptor, const str
         watch_nobody(descriptor);
         return true;
     }
-    if (memcmp(process, &descriptor->watched, sizeof *process) == 0)
+    const struct platform_process *watched = &descriptor->watched;
+    if (process->pid == watched->pid && process->place == watched->place && process->start == watched->start)
         return descriptor->process_fd >= 0;
     watch_nobody(descriptor);
     descriptor->watched = *process;
