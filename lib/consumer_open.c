@@ -327,7 +327,8 @@ static void leave(struct mapring_consumer *consumer)
     /* The slot may be somebody else's by now, so this cannot be look_for_producer(). */
     struct bell *room = &ring->readers->room;
     fence_full();
-    if ((load64_relaxed(&room->sleepers) & ALL_SLEEPERS) != 0)
+    /* Who could not be opened may be unable to wake; nobody waits for it either. */
+    if (consumer->sleeper.parking != NULL && (load64_relaxed(&room->sleepers) & ALL_SLEEPERS) != 0)
         wake_producer(ring, consumer->sleeper.parking);
 }
 

@@ -13,7 +13,7 @@
 static int32_t news(struct mapring_consumer *consumer)
 {
     if (consumer->group != NULL)
-        return group_news(consumer);
+        return consumer->position < consumer->range_end ? 1 : group_news(consumer);
     /* Needs no order: it counts only for who has read everything before it. */
     bool ended = load64_relaxed(&consumer->ring.stream->end) == consumer->position;
     uint64_t header;
@@ -164,6 +164,7 @@ static bool gathers_on(struct mapring_consumer *consumer, struct gathering *gath
 static int32_t sleep_for_news(struct mapring_consumer *consumer, uint64_t deadline)
 {
     struct gathering gathering;
+    descriptor_forget_watermark(consumer);
     begin_gathering(consumer, &gathering);
     step_back(consumer);
     for (;;) {

@@ -16,11 +16,12 @@
 struct consumer_descriptor {
     struct platform_descriptor *platform;
     uint32_t method;
-    bool told;              /* we made it ready, and have not cleared it since */
-    bool raised;            /* the bit was raised behind the last clearing */
-    bool alone;             /* the producer is gone, and the caller is still to be told */
-    uint64_t gathers_until; /* for a watermark; 0: it waits for the first message */
-    uint64_t reached_epoch; /* of the last producer that is known to reach its address */
+    bool told;                       /* we made it ready, and have not cleared it since */
+    bool raised;                     /* the bit was raised behind the last clearing */
+    bool alone;                      /* the producer is gone, and the caller is still to be told */
+    uint64_t gathers_until;          /* for a watermark; 0: it waits for the first message */
+    struct platform_process watched; /* the producer, */
+    struct platform_process ended;   /* and the last one that is known to have ended */
 };
 
 static bool has_something(struct mapring_consumer *consumer)
@@ -60,26 +61,33 @@ static void gather(struct mapring_consumer *consumer)
     set_wake_at(consumer, descriptor->gathers_until != 0 ? consumer->position + consumer->watermark_bytes : 0);
 }
 
+/* Nobody is relied on for longer than this, whatever happened to him: a producer may hand on its process by exec(), or
+ * fail to reach the address. */
+#define LOOK_NS 1000000000u
+
 /* When to look without having been woken. */
-static uint64_t next_look(const struct mapring_consumer *consumer, bool covered, bool watched)
+static uint64_t next_look(struct mapring_consumer *consumer, bool covered, bool watched)
 {
-    const struct consumer_descriptor *descriptor = consumer->descriptor;
-    const struct stream *stream = consumer->ring.stream;
-    bool reached =
-        descriptor->method == MAPRING_DESCRIPTOR_FUTEX || descriptor->reached_epoch == load64_relaxed(&stream->epoch);
-    uint64_t gathered = descriptor->gathers_until != 0 ? descriptor->gathers_until : UINT64_MAX;
-    if (!covered)
-        return min64(gathered, platform_clock_ns() + UNFENCED_QUANTUM_NS);
-    if (!watched || !reached || consumer->group != NULL)
-        return min64(gathered, platform_clock_ns() + QUANTUM_NS);
-    return gathered;
+    uint64_t now = platform_clock_ns();
+    uint64_t gathered = consumer->descriptor->gathers_until;
+    uint64_t look = now + (!covered                             ? wait_unfenced_ns(&consumer->sleeper)
+                           : watched && consumer->group == NULL ? LOOK_NS
+                                                                : QUANTUM_NS);
+    return gathered != 0 ? min64(gathered, look) : look;
 }
 
+/* Whether the producer's process is watched. One that ended stays so: it would be told again and again. */
 static bool watch_producer(struct mapring_consumer *consumer)
 {
+    const struct platform_process *ended = &consumer->descriptor->ended;
     struct platform_process producer = producer_process(&consumer->ring);
-    return platform_descriptor_watch(consumer->descriptor->platform, producer.pid == 0 ? NULL : &producer) &&
-           producer.pid != 0;
+    bool has_ended = producer.pid == ended->pid && producer.place == ended->place && producer.start == ended->start;
+    if (producer.pid != 0 && !has_ended) {
+        consumer->descriptor->watched = producer;
+        return platform_descriptor_watch(consumer->descriptor->platform, &producer);
+    }
+    platform_descriptor_watch(consumer->descriptor->platform, NULL);
+    return false;
 }
 
 static int32_t use_address(struct mapring_consumer *consumer)
@@ -90,6 +98,8 @@ static int32_t use_address(struct mapring_consumer *consumer)
         return status;
     wait_at_address(&consumer->sleeper, address);
     consumer->descriptor->method = MAPRING_DESCRIPTOR_WAKE;
+    slot_tell_waiting(&consumer->ring.readers->slots[consumer->slot], consumer->sleeper.waiting,
+                      MAPRING_DESCRIPTOR_WAKE);
     return MAPRING_OK;
 }
 
@@ -99,34 +109,32 @@ static int32_t prepare(struct mapring_consumer *consumer)
     struct consumer_descriptor *descriptor = consumer->descriptor;
     struct sleeper *sleeper = &consumer->sleeper;
     struct platform_causes causes = platform_descriptor_clear(descriptor->platform);
-    if (causes.epoch > descriptor->reached_epoch)
-        descriptor->reached_epoch = causes.epoch;
     bool changed = causes.rung || causes.alarmed || causes.bereft;
     if (!changed && descriptor->raised && wait_is_raised(sleeper))
         return MAPRING_OK;
     descriptor->told = false;
     tell_all(consumer);
     gather(consumer);
-    bool watched = watch_producer(consumer);
 
     uint32_t remembered = wait_raise(sleeper);
     /* As in wait_once(). */
     bool covered = wait_is_covered(sleeper, platform_heavy_fence());
     descriptor->raised = true;
+    if (causes.bereft)
+        descriptor->ended = descriptor->watched;
+    /* Behind the fence: whoever takes over later finds the bit and wakes us, so this is the one to watch. */
+    bool watched = watch_producer(consumer);
     int32_t status =
         platform_descriptor_park(descriptor->platform, sleeper->parking, &sleeper->bell->doorbell, remembered);
     /* It is to be woken at its address from the next time on, which is at once. */
     bool moved = status < 0;
     if (moved)
         status = use_address(consumer);
-    if ((causes.alarmed || causes.bereft) && is_alone(consumer)) {
-        /* Told once; then it is looked for a successor, and not at this one's process, which stays ended. */
-        descriptor->alone = true;
-        watched = false;
-        platform_descriptor_watch(descriptor->platform, NULL);
-    }
+    if (causes.alarmed || causes.bereft)
+        descriptor->alone = is_alone(consumer);
     platform_descriptor_alarm(descriptor->platform, next_look(consumer, covered, watched));
-    if (moved || is_ready(consumer))
+    /* The alarm may have taken back what somebody made ready since it was cleared: he lowered the bit before that. */
+    if (moved || is_ready(consumer) || !wait_is_raised(sleeper))
         tell_again(consumer);
     return status;
 }
@@ -188,7 +196,7 @@ int32_t mapring_consumer_descriptor(mapring_consumer *consumer, uint32_t method,
         return MAPRING_BUSY;
     if (consumer->descriptor == NULL) {
         int32_t status = open_by(consumer, method == MAPRING_DESCRIPTOR_WAKE ? method : MAPRING_DESCRIPTOR_FUTEX);
-        if (status == MAPRING_UNSUPPORTED && method == MAPRING_DESCRIPTOR_ANY)
+        if (status < 0 && method == MAPRING_DESCRIPTOR_ANY)
             status = open_by(consumer, MAPRING_DESCRIPTOR_WAKE);
         if (status < 0)
             return status;
@@ -198,7 +206,13 @@ int32_t mapring_consumer_descriptor(mapring_consumer *consumer, uint32_t method,
         consumer->plain = false;
         slot_tell_waiting(&consumer->ring.readers->slots[consumer->slot], consumer->sleeper.waiting,
                           consumer->descriptor->method);
-        prepare(consumer);
+        status = prepare(consumer);
+        if (status < 0) {
+            descriptor_leave(consumer);
+            descriptor_free(consumer);
+            consumer->plain = is_plain(consumer);
+            return status;
+        }
     } else if (method != MAPRING_DESCRIPTOR_ANY && method != consumer->descriptor->method) {
         return MAPRING_INVALID_ARGUMENT;
     }

@@ -233,11 +233,12 @@ int32_t platform_descriptor_address(struct platform_descriptor *descriptor, cons
 void platform_descriptor_set(struct platform_descriptor *descriptor);
 
 /* Makes it ready when the doorbell is rung for this sleeper, if it was opened for that: MAPRING_UNSUPPORTED if the
- * system does not do it any longer. */
+ * system does not do it any longer; from then on it does nothing. */
 int32_t platform_descriptor_park(struct platform_descriptor *descriptor, const struct platform_parking *parking,
                                  const shared32 *doorbell, uint32_t remembered);
 
-/* Makes it ready at this time as well (UINT64_MAX: never), instead of when that was said last. */
+/* Makes it ready at this time as well, instead of when that was said last. Until then it may not be ready any longer,
+ * as after clearing it. */
 void platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns);
 
 /* Makes it ready as well when this process ends, instead of who was said last; NULL: nobody. False if that cannot be
@@ -246,18 +247,17 @@ bool platform_descriptor_watch(struct platform_descriptor *descriptor, const str
 
 /* What made it ready. */
 struct platform_causes {
-    bool rung;      /* somebody set it, or a doorbell was rung */
-    bool alarmed;   /* the time came */
-    bool bereft;    /* the process ended that is watched; it stays ready until another is */
-    uint64_t epoch; /* the greatest that came with ringing */
+    bool rung;    /* somebody set it, or a doorbell was rung */
+    bool alarmed; /* the time came */
+    bool bereft;  /* the process ended that is watched; it stays ready until another is */
 };
 
 /* It is not ready any longer. */
 struct platform_causes platform_descriptor_clear(struct platform_descriptor *descriptor);
 
-/* Makes the descriptor ready that sleeper `number` has at this address. It may get `epoch` with that. */
+/* Makes the descriptor ready that sleeper `number` has at this address. */
 void platform_descriptor_ring(struct platform_parking *parking, const struct platform_segment *segment, uint32_t number,
-                              uint64_t address, uint64_t epoch);
+                              uint64_t address);
 
 /* For who waits on it in the library, together with descriptors of the caller's: MAPRING_EVENT_* of wait_set.h.
  * MAPRING_UNSUPPORTED for what the system cannot wait on. */

@@ -104,10 +104,19 @@ uint32_t wait_raise(struct sleeper *sleeper)
 
 bool wait_is_covered(struct sleeper *sleeper, bool fenced)
 {
-    if (fenced || sleeper->peer_fences(sleeper->context))
+    if (fenced || sleeper->peer_fences(sleeper->context)) {
+        sleeper->unfenced_ns = 0;
         return true;
+    }
     or64(&sleeper->bell->sleepers, SLEEPERS_WANT_FENCES);
     return false;
+}
+
+uint64_t wait_unfenced_ns(struct sleeper *sleeper)
+{
+    uint64_t ns = sleeper->unfenced_ns;
+    sleeper->unfenced_ns = ns == 0 ? UNFENCED_QUANTUM_NS : min64(2 * ns, UNFENCED_QUANTUM_MAX_NS);
+    return sleeper->unfenced_ns;
 }
 
 bool wait_is_raised(const struct sleeper *sleeper)
@@ -175,7 +184,7 @@ enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
             return WAIT_DEADLINE;
         if (now >= quantum_end)
             return WAIT_QUANTUM;
-        uint64_t until = covered ? quantum_end : min64(quantum_end, now + UNFENCED_QUANTUM_NS);
+        uint64_t until = covered ? quantum_end : min64(quantum_end, now + wait_unfenced_ns(sleeper));
         count64(&sleeper->counts->parks);
         platform_park(sleeper->parking, &bell->doorbell, remembered, min64(until, deadline_ns));
         /* Before the bit and the heavy fence again, which are for who sleeps on. */
@@ -189,7 +198,6 @@ enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
 static NOINLINE void ring_descriptors(const struct ring *ring, struct platform_parking *parking, uint64_t which,
                                       uint32_t first, uint32_t last)
 {
-    uint64_t epoch = load64_relaxed(&ring->stream->epoch);
     for (uint32_t number = first; number <= last; number++) {
         if ((which & sleeper_bit(number)) == 0)
             continue;
@@ -197,7 +205,7 @@ static NOINLINE void ring_descriptors(const struct ring *ring, struct platform_p
                                ? load64_relaxed(&ring->stream->address)
                                : load64_relaxed(&ring->readers->slots[number - SLOT_NUMBER(0)].address);
         if (address != 0)
-            platform_descriptor_ring(parking, ring->segment, number, address, epoch);
+            platform_descriptor_ring(parking, ring->segment, number, address);
     }
 }
 

@@ -26,9 +26,10 @@ struct sleeper {
 
     bool leads; /* nothing may be brought that it is not woken for, so others can rely on that */
 
-    uint32_t waiting; /* MAPRING_WAIT_ADAPTIVE, ... */
-    uint32_t spin_ns; /* how long it spins when it is adaptive, which may be not at all, */
-    uint32_t parks;   /* and how often it slept since it last tried again */
+    uint32_t waiting;     /* MAPRING_WAIT_ADAPTIVE, ... */
+    uint32_t spin_ns;     /* how long it spins when it is adaptive, which may be not at all, */
+    uint32_t parks;       /* and how often it slept since it last tried again */
+    uint64_t unfenced_ns; /* how long it slept last that was not covered; 0: it was */
 
     shared64 busy;       /* 1: a thread is in a wait */
     shared64 cancelled;  /* 1: the wait, or the next one, is to end */
@@ -45,8 +46,9 @@ enum wait_result {
 /* Nobody sleeps for longer without looking: the death of a waker loses its wakeups. */
 #define QUANTUM_NS 100000000u
 
-/* The same while the other side is not known to fence, so that a wakeup can be missed. */
+/* The same while the other side is not known to fence, so that a wakeup can be missed: at first, and as it goes on. */
 #define UNFENCED_QUANTUM_NS 1000000u
+#define UNFENCED_QUANTUM_MAX_NS 8000000u
 
 /* Sets how the sleeper waits; false if there is no such way. */
 bool sleeper_set_waiting(struct sleeper *sleeper, uint32_t waiting);
@@ -58,10 +60,13 @@ enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns);
  * The steps of falling asleep, for who waits for several things at once. wait_raise() says that the sleeper is about
  * to, and gives the doorbell to sleep on; what comes then, it is woken for. After a heavy fence, `fenced` being what
  * that returned, wait_is_covered() says whether the sleeper is sure to be woken; if not it sleeps for
- * UNFENCED_QUANTUM_NS at most. Then it looks whether it is ready, and only then sleeps.
+ * wait_unfenced_ns() at most. Then it looks whether it is ready, and only then sleeps.
  */
 uint32_t wait_raise(struct sleeper *sleeper);
 bool wait_is_covered(struct sleeper *sleeper, bool fenced);
+
+/* How long one that is not covered may sleep: longer from time to time, until it is. */
+uint64_t wait_unfenced_ns(struct sleeper *sleeper);
 
 /* Whether nobody has woken the sleeper since it raised its bit. */
 bool wait_is_raised(const struct sleeper *sleeper);

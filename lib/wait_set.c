@@ -33,6 +33,7 @@ struct mapring_wait_set {
     uint32_t room;
     uint32_t first;  /* is looked at first in the next wait */
     uint32_t probed; /* is looked at first for death */
+    uint64_t probed_ns;
     uint32_t descriptors;
     uint32_t observers;
     uint32_t process; /* that it belongs to */
@@ -49,8 +50,9 @@ struct mapring_wait_set {
 
 static struct sleeper *sleeper_of(const struct member *member)
 {
+    /* What a producer that handed over shared is its successor's. */
     if (member->kind == MEMBER_PRODUCER)
-        return &member->producer->sleeper;
+        return member->producer->handed_over ? NULL : &member->producer->sleeper;
     return member->kind == MEMBER_CONSUMER && member->consumer->slot != NO_SLOT ? &member->consumer->sleeper : NULL;
 }
 
@@ -86,7 +88,7 @@ static void poll_descriptors(struct mapring_wait_set *set, uint64_t deadline)
     uint32_t count =
         platform_descriptor_wait(set->descriptor, deadline, set->ready, sizeof set->ready / sizeof set->ready[0]);
     for (uint32_t i = 0; i < count; i++)
-        if (set->ready[i].tag < set->member_count)
+        if (set->ready[i].tag < set->member_count && set->members[set->ready[i].tag].kind == MEMBER_DESCRIPTOR)
             set->members[set->ready[i].tag].events = set->ready[i].events;
 }
 
@@ -95,6 +97,7 @@ static uint32_t collect(struct mapring_wait_set *set, mapring_ready *ready, uint
 {
     uint32_t count = 0;
     uint32_t start = set->first < set->member_count ? set->first : 0;
+    set->first = start + 1;
     for (uint32_t i = 0; i < set->member_count && count < max; i++) {
         uint32_t place = start + i < set->member_count ? start + i : start + i - set->member_count;
         struct member *member = &set->members[place];
@@ -119,12 +122,9 @@ static uint32_t raise_all(struct mapring_wait_set *set, struct platform_doorbell
         struct sleeper *sleeper = sleeper_of(&set->members[i]);
         if (sleeper == NULL)
             continue;
-        if (set->members[i].kind == MEMBER_CONSUMER) {
-            tell_all(set->members[i].consumer);
-            set_wake_at(set->members[i].consumer, 0);
-        }
         uint32_t remembered = wait_raise(sleeper);
-        if (count < PLATFORM_DOORBELLS_MAX)
+        /* Beside that of cancellations. */
+        if (count + 1 < PLATFORM_DOORBELLS_MAX)
             doorbells[count] = (struct platform_doorbell){&sleeper->bell->doorbell, remembered};
         count++;
     }
@@ -199,16 +199,24 @@ static int32_t sleep_until(struct mapring_wait_set *set, struct platform_doorbel
 /* How long nothing may happen before the set looks by itself. */
 #define OBSERVERS_NS 10000000u
 
-static uint64_t quantum_of(const struct mapring_wait_set *set, bool covered)
+static uint64_t quantum_of(struct mapring_wait_set *set, bool covered)
 {
-    return !covered ? UNFENCED_QUANTUM_NS : set->observers > 0 ? OBSERVERS_NS : QUANTUM_NS;
+    if (!covered)
+        return wait_unfenced_ns(&set->sleeper);
+    set->sleeper.unfenced_ns = 0;
+    return set->observers > 0 ? OBSERVERS_NS : QUANTUM_NS;
 }
 
 /* Looking for death takes some 10 us each: so for many it is done in turn. */
 #define PROBES 16u
 
-static void probe(struct mapring_wait_set *set)
+/* Every now and then, however short the waits are. */
+static void probe_in_time(struct mapring_wait_set *set)
 {
+    uint64_t now = platform_clock_ns();
+    if (now - set->probed_ns < QUANTUM_NS)
+        return;
+    set->probed_ns = now;
     for (uint32_t i = 0; i < set->member_count && i < PROBES; i++) {
         if (set->probed >= set->member_count)
             set->probed = 0;
@@ -225,7 +233,7 @@ static void probe(struct mapring_wait_set *set)
 }
 
 /* One round of waiting: until something may have happened. */
-static int32_t wait_round(struct mapring_wait_set *set, uint64_t deadline, uint64_t *probed_ns)
+static int32_t wait_round(struct mapring_wait_set *set, uint64_t deadline)
 {
     struct platform_doorbell doorbells[PLATFORM_DOORBELLS_MAX];
     bool covered;
@@ -238,37 +246,41 @@ static int32_t wait_round(struct mapring_wait_set *set, uint64_t deadline, uint6
     if (wait_take_cancel(&set->sleeper))
         return MAPRING_CANCELLED;
     uint64_t now = platform_clock_ns();
-    if (now - *probed_ns >= QUANTUM_NS) {
-        *probed_ns = now;
-        probe(set);
-        return MAPRING_OK;
-    }
     uint64_t until = min64(deadline, now + quantum_of(set, covered));
     return now < deadline ? sleep_until(set, doorbells, count, until) : MAPRING_OK;
 }
 
 static int32_t wait_for_members(struct mapring_wait_set *set, mapring_ready *ready, uint32_t max, uint64_t deadline)
 {
-    uint64_t probed_ns = platform_clock_ns();
     for (;;) {
+        probe_in_time(set);
         if (set->descriptors > 0)
             poll_descriptors(set, 0);
         uint32_t count = collect(set, ready, max);
         if (count > 0 || platform_clock_ns() >= deadline)
             return (int32_t)count;
-        if (set->descriptors == 0 && wait_spin(&set->sleeper))
-            continue;
-        int32_t status = wait_round(set, deadline, &probed_ns);
+        int32_t status = MAPRING_OK;
+        if (set->sleeper.waiting == MAPRING_WAIT_SPIN)
+            status = wait_take_cancel(&set->sleeper) ? MAPRING_CANCELLED : MAPRING_OK;
+        else if (set->descriptors > 0 || !wait_spin(&set->sleeper))
+            status = wait_round(set, deadline);
         if (status < 0)
             return status;
     }
 }
 
-static void end_runs(struct mapring_wait_set *set)
+/* What a wait of each member alone begins with. */
+static void begin_waits(struct mapring_wait_set *set)
 {
-    for (uint32_t i = 0; i < set->member_count; i++)
-        if (set->members[i].kind == MEMBER_PRODUCER)
-            end_run(set->members[i].producer);
+    for (uint32_t i = 0; i < set->member_count; i++) {
+        const struct member *member = &set->members[i];
+        if (member->kind == MEMBER_PRODUCER) {
+            end_run(member->producer);
+        } else if (sleeper_of(member) != NULL) {
+            tell_all(member->consumer);
+            set_wake_at(member->consumer, 0);
+        }
+    }
 }
 
 int32_t mapring_wait_set_wait(mapring_wait_set *set, mapring_ready *ready, uint32_t max, int64_t timeout_ns)
@@ -278,7 +290,7 @@ int32_t mapring_wait_set_wait(mapring_wait_set *set, mapring_ready *ready, uint3
     int32_t status = wait_begin(&set->sleeper);
     if (status < 0)
         return status;
-    end_runs(set);
+    begin_waits(set);
     if (needs_descriptor(set))
         status = use_descriptor(set);
     if (status == MAPRING_OK)
@@ -314,6 +326,7 @@ int32_t mapring_wait_set_open(mapring_wait_set **set)
     if (opened == NULL)
         return MAPRING_NO_MEMORY;
     opened->process = platform_process_number();
+    opened->probed_ns = platform_clock_ns();
     opened->sleeper.ready = some_are_ready;
     opened->sleeper.context = opened;
     opened->sleeper.counts = &opened->counts;
@@ -344,6 +357,7 @@ void mapring_wait_set_close(mapring_wait_set *set)
     if (set == NULL)
         return;
     if (set->process == platform_process_number()) {
+        mapring_wait_set_cancel(set);
         wait_shut(&set->sleeper);
         for (uint32_t i = 0; i < set->member_count; i++)
             leave(set, &set->members[i]);

@@ -76,17 +76,22 @@ enum {
  * WaitForMultipleObjects() and the like, signalled while that is so.
  *
  * Whoever finds it readable calls mapring_read() or mapring_receive() with a timeout of 0 until that returns 0: the
- * call that finds nothing more makes it unreadable, and has the next message make it readable again. So it is these
- * calls that keep it right; with it, each that finds nothing takes 2 to 3 us. It is never to be read or closed by the
+ * call that leaves nothing to read makes it unreadable, and has the next message make it readable again. So it is these
+ * calls that keep it right; with it, each that leaves nothing takes 2 to 3 us. It is never to be read or closed by the
  * caller: it belongs to the consumer, and is closed with it.
  *
- * It may also be readable for a moment while there is nothing: at most every 0.1 s, until the producer has woken it
- * once, for a member of a group, where the system cannot tell that the producer's process ended (another name space of
- * process ids, Linux before 5.3, Windows); and every 1 ms for a while where membarrier(2) is refused. In exchange, no
- * death goes unnoticed: when the producer's is told, mapring_read() returns MAPRING_NO_PRODUCER even with a timeout of
- * 0, once. A watermark counts: the descriptor is readable when it is reached, or when its time is over; after a longer
- * silence, with the first message. mapring_consumer_cancel() makes it readable, and the call that then finds nothing
- * returns MAPRING_CANCELLED.
+ * Nobody is relied on for ever: so it is also readable for a moment, with nothing to read, after 1 s of silence; after
+ * 0.1 s for a member of a group, while there is no producer, and where the system cannot watch the producer's process
+ * (another name space of process ids, Linux before 5.3, Windows); after 1 to 8 ms where membarrier(2) is refused, until
+ * the producer has published something; and for a message that a filter keeps away. What was published with
+ * MAPRING_WAKE_NEVER shows then, too.
+ *
+ * When the producer is gone, the call that finds nothing returns MAPRING_NO_PRODUCER, even with a timeout of 0: at once
+ * when its process ended, and else after at most 1 s; then again every 0.1 s, until there is another one.
+ *
+ * A watermark counts: the descriptor is readable when it is reached, or when its time is over; after a longer silence,
+ * with the first message. mapring_consumer_cancel() makes it readable, and the call that then finds nothing returns
+ * MAPRING_CANCELLED.
  *
  * An io_uring that is closed, as happens with the consumer or when it turns out to be of no use, may interrupt a system
  * call of the thread a moment later (EINTR).
@@ -107,8 +112,9 @@ MAPRING_API int32_t mapring_consumer_descriptor(mapring_consumer *consumer, uint
  * submits it. On completion, whatever its result, the caller calls mapring_read() with a timeout of 0, and this again
  * when that returns 0.
  *
- * A link with a timeout of 0.1 s (IORING_OP_LINK_TIMEOUT) does what the library's own waits do against the death of a
- * producer, which wakes nobody. The ring stays mapped until the consumer is closed; cancel the wait before that.
+ * A link with a timeout of 0.1 s (IORING_OP_LINK_TIMEOUT; 1 ms while membarrier(2) is refused) does what the library's
+ * own waits do against the death of a producer, which wakes nobody; mapring_read() with a timeout of 1 ns then tells of
+ * it. A watermark does not count. The ring stays mapped until the consumer is closed; cancel the wait before that.
  *
  * Returns MAPRING_OK: the entry is filled; 1: there is something to read already, and the entry is as it was;
  * MAPRING_CANCELLED (mapring_consumer_cancel(), which also completes a wait); MAPRING_UNSUPPORTED (not Linux 6.7 or

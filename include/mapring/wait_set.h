@@ -2,7 +2,7 @@
  * Wait sets: one wait over many consumers, producers without room, and descriptors (Windows: HANDLEs) of the program.
  *
  * There is no limit to the number of members; a wait looks at each of them, which takes some 10 ns for a consumer or
- * producer, and none is preferred: what is reported first moves on with every wait. A set has no thread and costs
+ * producer, and none is preferred: each wait begins with another member. A set has no thread and costs
  * producers nothing while its members have messages.
  *
  * A set, and the consumers and producers in it, are used by one thread at a time. A member that is closed leaves the
@@ -31,8 +31,8 @@ enum {
                                    read, or a HANDLE is signalled */
     MAPRING_EVENT_WRITABLE = 2, /* there is room for the producer's next message; a descriptor can be written */
     MAPRING_EVENT_ERROR = 4,    /* of a descriptor, whatever was asked for */
-    MAPRING_EVENT_ALONE = 8     /* of a consumer: its producer is gone. Told about every 0.1 s, as mapring_read() does
-                                   with MAPRING_NO_PRODUCER; who waits for another one ignores it */
+    MAPRING_EVENT_ALONE = 8 /* of a consumer: its producer is gone. Told every 0.1 s, less often where there are more
+                               than 16 members; who waits for another producer ignores it */
 };
 
 typedef struct mapring_ready {

@@ -46,9 +46,8 @@ struct fifo {
 struct platform_descriptor {
     int epoll_fd;
     int event_fd;
-    int timer_fd;   /* -1: no alarm was ever set */
+    int timer_fd;
     int process_fd; /* -1: none is watched */
-    uint64_t alarm_ns;
     struct platform_process watched;
     pid_t pid; /* of the process that it belongs to */
     struct linux_uring *uring;
@@ -68,14 +67,17 @@ int32_t platform_descriptor_open(bool futex, struct platform_descriptor **out)
     struct platform_descriptor *descriptor = calloc(1, sizeof *descriptor);
     if (descriptor == NULL)
         return MAPRING_NO_MEMORY;
-    descriptor->timer_fd = descriptor->process_fd = -1;
-    descriptor->alarm_ns = UINT64_MAX;
+    descriptor->process_fd = -1;
     descriptor->pid = getpid();
     descriptor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     descriptor->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int32_t status = descriptor->epoll_fd < 0 || descriptor->event_fd < 0 ? linux_status(errno) : MAPRING_OK;
+    descriptor->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    bool opened = descriptor->epoll_fd >= 0 && descriptor->event_fd >= 0 && descriptor->timer_fd >= 0;
+    int32_t status = opened ? MAPRING_OK : linux_status(errno);
     if (status == MAPRING_OK)
         status = add_source(descriptor, descriptor->event_fd, EPOLLIN, SOURCE_EVENT, 0);
+    if (status == MAPRING_OK)
+        status = add_source(descriptor, descriptor->timer_fd, EPOLLIN, SOURCE_TIMER, 0);
     if (status == MAPRING_OK && futex)
         status = linux_uring_open(descriptor->event_fd, &descriptor->uring);
     if (status < 0) {
@@ -129,7 +131,7 @@ static bool keep_fifo(const struct fifo *fifo, const char *name)
     return flock(fifo->fd, LOCK_SH | LOCK_NB) == 0 && linux_entry_is_linked(fifo->folder_fd, name, fifo->fd);
 }
 
-/* Who may write to the ring may write to the FIFO, whatever our umask. */
+/* Who may write to the ring may use the FIFO, and nobody else, whatever our umask: who reads it takes wakeups away. */
 static int32_t make_fifo(struct fifo *fifo, mode_t permissions)
 {
     uint64_t random[2];
@@ -143,9 +145,13 @@ static int32_t make_fifo(struct fifo *fifo, mode_t permissions)
         return linux_status(errno);
     /* Also to be written by us, so that it is never at its end. */
     fifo->fd = openat(fifo->folder_fd, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (fifo->fd >= 0 && keep_fifo(fifo, name) && fchmod(fifo->fd, permissions) == 0)
-        return MAPRING_OK;
-    status = fifo->fd >= 0 || errno == ENOENT ? MAPRING_BUSY : linux_status(errno);
+    if (fifo->fd >= 0 && keep_fifo(fifo, name)) {
+        if (fchmod(fifo->fd, permissions) == 0)
+            return MAPRING_OK;
+        status = linux_status(errno);
+    } else {
+        status = fifo->fd >= 0 || errno == ENOENT ? MAPRING_BUSY : linux_status(errno);
+    }
     if (fifo->fd >= 0)
         close(fifo->fd);
     unlinkat(fifo->folder_fd, name, 0);
@@ -168,7 +174,7 @@ static int32_t open_fifo(struct platform_descriptor *descriptor, const struct pl
     linux_temporaries_sweep(fifo->folder_fd, LINUX_FIFO_NAME);
     int32_t status = MAPRING_BUSY;
     for (int round = 0; status == MAPRING_BUSY && round < ROUNDS; round++)
-        status = make_fifo(fifo, file.st_mode & 0666);
+        status = make_fifo(fifo, 0600 | (file.st_mode & 0222) | (file.st_mode & 0222) << 1);
     if (status < 0) {
         close(fifo->folder_fd);
         return status;
@@ -223,11 +229,9 @@ static int open_link(int folder_fd, uint64_t address)
 }
 
 void platform_descriptor_ring(struct platform_parking *parking, const struct platform_segment *segment, uint32_t number,
-                              uint64_t address, uint64_t epoch)
+                              uint64_t address)
 {
-    if (number >= parking->link_count)
-        return;
-    struct linux_link *link = &parking->links[number];
+    struct linux_link *link = &parking->links[number % parking->link_count];
     if (link->address != address || link->fd < 0) {
         if (link->fd >= 0)
             close(link->fd);
@@ -235,7 +239,8 @@ void platform_descriptor_ring(struct platform_parking *parking, const struct pla
         link->fd = open_link(segment->folder_fd, address);
     }
     /* If it is full it is ready. */
-    if (link->fd >= 0 && write(link->fd, &epoch, sizeof epoch) < 0)
+    const char ring = 1;
+    if (link->fd >= 0 && write(link->fd, &ring, sizeof ring) < 0)
         return;
 }
 
@@ -253,25 +258,21 @@ void platform_descriptor_set(struct platform_descriptor *descriptor)
 int32_t platform_descriptor_park(struct platform_descriptor *descriptor, const struct platform_parking *parking,
                                  const shared32 *doorbell, uint32_t remembered)
 {
-    return descriptor->uring == NULL
-               ? MAPRING_OK
-               : linux_uring_park(descriptor->uring, doorbell, remembered, parking->bit, descriptor->event_fd);
+    if (descriptor->uring == NULL)
+        return MAPRING_OK;
+    int32_t status = linux_uring_park(descriptor->uring, doorbell, remembered, parking->bit, descriptor->event_fd);
+    if (status < 0) {
+        linux_uring_close(descriptor->uring);
+        descriptor->uring = NULL;
+    }
+    return status;
 }
 
 void platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns)
 {
-    if (at_ns == descriptor->alarm_ns)
-        return;
-    if (descriptor->timer_fd < 0) {
-        descriptor->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-        if (descriptor->timer_fd >= 0)
-            add_source(descriptor, descriptor->timer_fd, EPOLLIN, SOURCE_TIMER, 0);
-    }
-    struct itimerspec when = {0};
-    if (at_ns != UINT64_MAX)
-        when.it_value = (struct timespec){(time_t)(at_ns / 1000000000u), (long)(at_ns % 1000000000u)};
-    if (timerfd_settime(descriptor->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) == 0)
-        descriptor->alarm_ns = at_ns;
+    struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(at_ns / 1000000000u), .tv_nsec = (long)(at_ns % 1000000000u)}};
+    timerfd_settime(descriptor->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 static void watch_nobody(struct platform_descriptor *descriptor)
@@ -307,17 +308,11 @@ bool platform_descriptor_watch(struct platform_descriptor *descriptor, const str
 /* What others wrote, all of it: who writes faster than this is read stays ready. */
 #define FIFO_READS 64
 
-static void clear_fifo(int fd, struct platform_causes *causes)
+static void clear_fifo(int fd)
 {
-    uint64_t epochs[64];
-    ssize_t got = sizeof epochs;
-    for (int i = 0; i < FIFO_READS && got == (ssize_t)sizeof epochs; i++) {
-        got = read(fd, epochs, sizeof epochs);
-        for (size_t word = 0; got > 0 && word < (size_t)got / sizeof epochs[0]; word++)
-            if (epochs[word] > causes->epoch)
-                causes->epoch = epochs[word];
-    }
-    causes->rung = true;
+    char rings[4096];
+    for (int i = 0; i < FIFO_READS && read(fd, rings, sizeof rings) == (ssize_t)sizeof rings; i++)
+        ;
 }
 
 static void clear_source(struct platform_descriptor *descriptor, uint64_t data, struct platform_causes *causes)
@@ -331,11 +326,11 @@ static void clear_source(struct platform_descriptor *descriptor, uint64_t data, 
         while (linux_uring_reap(descriptor->uring));
         break;
     case SOURCE_FIFO:
-        clear_fifo(descriptor->fifos[(uint32_t)data].fd, causes);
+        clear_fifo(descriptor->fifos[(uint32_t)data].fd);
+        causes->rung = true;
         break;
     case SOURCE_TIMER:
         causes->alarmed = read(descriptor->timer_fd, &count, sizeof count) > 0 || causes->alarmed;
-        descriptor->alarm_ns = UINT64_MAX;
         break;
     case SOURCE_PROCESS:
         causes->bereft = true;

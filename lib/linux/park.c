@@ -23,11 +23,12 @@ static uint32_t futex_bits(uint64_t sleepers)
 int32_t platform_parking_open(const uint64_t ring_id[2], uint32_t self, uint32_t last, struct platform_parking **out)
 {
     (void)ring_id;
-    struct platform_parking *parking = calloc(1, sizeof *parking + (last + 1) * sizeof parking->links[0]);
+    uint32_t link_count = last < LINUX_LINKS_MAX ? last + 1 : LINUX_LINKS_MAX;
+    struct platform_parking *parking = calloc(1, sizeof *parking + link_count * sizeof parking->links[0]);
     if (parking == NULL)
         return MAPRING_NO_MEMORY;
     parking->bit = futex_bits(sleeper_bit(self));
-    parking->link_count = last + 1;
+    parking->link_count = link_count;
     for (uint32_t i = 0; i < parking->link_count; i++)
         parking->links[i].fd = -1;
     *out = parking;

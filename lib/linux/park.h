@@ -8,7 +8,10 @@
 
 #include "../platform.h"
 
-/* The way to another's descriptor, kept open so that waking needs no descriptor more. */
+/* The way to another's descriptor, kept open so that waking needs no descriptor more; for some, which those who say
+ * that they have one cannot increase. */
+#define LINUX_LINKS_MAX 64u
+
 struct linux_link {
     uint64_t address; /* 0: none */
     int fd;           /* -1: it could not be opened */
@@ -17,7 +20,7 @@ struct linux_link {
 struct platform_parking {
     uint32_t bit; /* of a futex there are 32: some sleepers share one */
     uint32_t link_count;
-    struct linux_link links[]; /* by the numbers of sleepers */
+    struct linux_link links[]; /* of sleeper n: n % link_count */
 };
 
 #endif

@@ -95,11 +95,17 @@ int32_t linux_uring_park(struct linux_uring *uring, const shared32 *word, uint32
 bool linux_uring_reap(struct linux_uring *uring)
 {
     struct io_uring_cqe *completion;
+    if (uring == NULL || !uring->is_open)
+        return false;
     bool reaped = false;
-    while (uring != NULL && uring->is_open && io_uring_peek_cqe(&uring->ring, &completion) == 0) {
+    int result;
+    while ((result = io_uring_peek_cqe(&uring->ring, &completion)) == 0) {
         io_uring_cqe_seen(&uring->ring, completion);
         uring->parked = false;
         reaped = true;
     }
+    /* Refused: to another thread than the one that used the ring first, or to all by now. Submitting finds out. */
+    if (result != -EAGAIN && result != -EINTR)
+        uring->parked = false;
     return reaped;
 }

@@ -67,13 +67,12 @@ struct platform_causes platform_descriptor_clear(struct platform_descriptor *des
 }
 
 void platform_descriptor_ring(struct platform_parking *parking, const struct platform_segment *segment, uint32_t number,
-                              uint64_t address, uint64_t epoch)
+                              uint64_t address)
 {
     (void)parking;
     (void)segment;
     (void)number;
     (void)address;
-    (void)epoch;
 }
 
 int32_t platform_descriptor_add(struct platform_descriptor *descriptor, int64_t other, uint32_t events, uint32_t tag)

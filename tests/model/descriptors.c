@@ -97,12 +97,11 @@ void platform_descriptor_set(struct platform_descriptor *descriptor)
 }
 
 void platform_descriptor_ring(struct platform_parking *parking, const struct platform_segment *segment, uint32_t number,
-                              uint64_t address, uint64_t epoch)
+                              uint64_t address)
 {
     (void)parking;
     (void)segment;
     (void)number;
-    (void)epoch;
     if (memory_is_mutated(MUTATE_NO_WAKE) || address - 1 >= DESCRIPTORS || descriptors[address - 1] == NULL)
         return;
     if (!run.alone) {
@@ -158,6 +157,13 @@ uint32_t platform_descriptor_wait(struct platform_descriptor *descriptor, uint64
 
 void platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns)
 {
+    /* It is ready no longer, as on Windows. */
+    if (!run.alone)
+        memory_flush();
+    await_turn(descriptor);
+    descriptor->ready = false;
+    view_join(&self_thread()->current, &descriptor->view);
+    leave_turn();
     descriptor->alarm_ns = at_ns;
 }
 

@@ -243,6 +243,97 @@ Test(descriptors, a_watermark_counts)
     }
 }
 
+/* What a blocking call asks for meanwhile is not what the descriptor waits for afterwards. */
+Test(descriptors, a_watermark_and_a_blocking_call)
+{
+    EACH_METHOD(method)
+    {
+        struct ends ends = open_ends(1 << 16);
+        mapring_message message;
+        cr_assert_status(mapring_consumer_set_watermark(ends.consumer, 48, 50 * MS), MAPRING_OK);
+        int descriptor = describe(ends.consumer, method);
+        cr_assert(becomes_readable(descriptor, 10000), "the time is over");
+        cr_assert_status(mapring_read(ends.consumer, &message, 1, 0), 0);
+        cr_assert_status(mapring_read(ends.consumer, &message, 1, 20 * MS), 0);
+        put(&ends, 8, 1);
+        int64_t start = now_ns();
+        cr_assert(becomes_readable(descriptor, 10000));
+        cr_assert_lt(now_ns() - start, 800 * MS);
+        take(&ends, 8, 1);
+        close_ends(&ends);
+    }
+}
+
+struct handed_on {
+    mapring_consumer *consumer;
+    int descriptor;
+    uint64_t seed;
+};
+
+static void *read_elsewhere(void *argument)
+{
+    const struct handed_on *handed_on = argument;
+    mapring_message message;
+    struct pollfd poller = {.fd = handed_on->descriptor, .events = POLLIN};
+    int32_t status = 0;
+    /* It may have been readable for the end of what the last thread left in the kernel. */
+    while (status == 0) {
+        if (poll(&poller, 1, 10000) == 0)
+            return "asleep";
+        status = mapring_read(handed_on->consumer, &message, 1, 0);
+    }
+    if (status != 1 || !payload_matches(message.data, message.length, handed_on->seed))
+        return "no message";
+    return mapring_release(handed_on->consumer, 1) == MAPRING_OK ? NULL : "no release";
+}
+
+/* One thread at a time, but not always the same. */
+Test(descriptors, other_threads_read_on)
+{
+    EACH_METHOD(method)
+    {
+        struct ends ends = open_ends(4096);
+        struct handed_on handed_on = {.consumer = ends.consumer, .descriptor = describe(ends.consumer, method)};
+        for (handed_on.seed = 0; handed_on.seed < 20; handed_on.seed++) {
+            put(&ends, 8, handed_on.seed);
+            void *failure = NULL;
+            pthread_t thread;
+            if (handed_on.seed % 3 == 0) {
+                failure = read_elsewhere(&handed_on);
+            } else {
+                cr_assert_eq(pthread_create(&thread, NULL, read_elsewhere, &handed_on), 0);
+                pthread_join(thread, &failure);
+            }
+            cr_assert_null(failure, "message %d: %s", (int)handed_on.seed, (const char *)failure);
+        }
+        close_ends(&ends);
+    }
+}
+
+/* What it took and has not read is there, though the group has nothing more. */
+Test(descriptors, a_member_with_messages_left)
+{
+    EACH_METHOD(method)
+    {
+        struct ends ends = open_ends(4096);
+        mapring_consumer_options options = {.struct_size = sizeof options, .kind = MAPRING_MEMBER, .group = "workers"};
+        mapring_consumer *member;
+        mapring_message messages[4];
+        char buffer[16];
+        cr_assert_geq(mapring_consumer_open(ends.name, &options, &member), 0);
+        int descriptor = describe(member, method);
+        for (uint64_t i = 0; i < 4; i++)
+            put(&ends, 16, i);
+        /* It takes all four, and there is room for one. */
+        for (uint64_t i = 0; i < 4; i++) {
+            cr_assert(becomes_readable(descriptor, 10000), "message %d", (int)i);
+            cr_assert_status(mapring_receive(member, buffer, sizeof buffer, messages, 4, 0), 1);
+        }
+        mapring_consumer_close(member);
+        close_ends(&ends);
+    }
+}
+
 static void *cancel_soon(void *consumer)
 {
     mapring_consumer_cancel(consumer);
@@ -267,7 +358,7 @@ Test(descriptors, cancelling_shows)
     }
 }
 
-Test(descriptors, a_producer_that_leaves_is_told_once)
+Test(descriptors, a_producer_that_leaves_is_told)
 {
     EACH_METHOD(method)
     {

@@ -328,6 +328,67 @@ Test(wait_sets, a_producer_that_leaves)
     close_rings(&rings);
 }
 
+/* Waits that are shorter than what death takes to be noticed. */
+Test(wait_sets, short_waits_find_the_dead_too)
+{
+    struct rings rings = open_rings(2);
+    mapring_producer_close(rings.ends[0].producer);
+    mapring_ready ready = {0};
+    int64_t end = now_ns() + 10000 * MS;
+    while (mapring_wait_set_wait(rings.set, &ready, 1, 10 * MS) == 0)
+        cr_assert_lt(now_ns(), end);
+    cr_assert(ready.token == 0 && ready.events == MAPRING_EVENT_ALONE);
+    rings.ends[0].producer = NULL;
+    close_rings(&rings);
+}
+
+/* What a call of before waited for does not count. */
+Test(wait_sets, watermarks_do_not_count)
+{
+    struct rings rings = open_rings(1);
+    mapring_message message;
+    cr_assert_status(mapring_consumer_set_watermark(rings.ends[0].consumer, 64, 10000 * MS), MAPRING_OK);
+    cr_assert_status(mapring_read(rings.ends[0].consumer, &message, 1, MS), 0);
+    put(&rings.ends[0], 8, 1);
+    mapring_ready ready;
+    cr_assert_status(mapring_wait_set_wait(rings.set, &ready, 1, 0), 1);
+    close_rings(&rings);
+}
+
+/* Everything is released and told before the set sleeps. */
+static void *drain(void *producer)
+{
+    return mapring_drain(producer, 10000 * MS) == MAPRING_OK ? NULL : "not drained";
+}
+
+Test(wait_sets, what_was_released_is_told)
+{
+    struct rings rings = open_rings(1);
+    struct ends *ends = &rings.ends[0];
+    pthread_t thread;
+    mapring_ready ready;
+    put(ends, 8, 1);
+    take(ends, 8, 1);
+    cr_assert_eq(pthread_create(&thread, NULL, drain, ends->producer), 0);
+    cr_assert_status(mapring_wait_set_wait(rings.set, &ready, 1, 200 * MS), 0);
+    void *failure;
+    pthread_join(thread, &failure);
+    cr_assert_null(failure);
+    close_rings(&rings);
+}
+
+Test(wait_sets, spinning)
+{
+    struct rings rings = open_rings(3);
+    cr_assert_status(mapring_wait_set_set_waiting(rings.set, MAPRING_WAIT_SPIN), MAPRING_OK);
+    mapring_ready ready;
+    cr_assert_status(mapring_wait_set_wait(rings.set, &ready, 1, 5 * MS), 0);
+    hear_of_all(&rings, 5000);
+    cr_assert_status(mapring_wait_set_cancel(rings.set), MAPRING_OK);
+    cr_assert_status(mapring_wait_set_wait(rings.set, &ready, 1, 10000 * MS), MAPRING_CANCELLED);
+    close_rings(&rings);
+}
+
 static void *cancel_soon(void *set)
 {
     mapring_wait_set_cancel(set);
