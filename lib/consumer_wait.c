@@ -59,8 +59,8 @@ bool is_alone(const struct mapring_consumer *consumer)
 bool consumer_is_fenced(void *context)
 {
     const struct mapring_consumer *consumer = context;
-    /* Pairs with the release stores in choose_fence() and ring_consumers(). */
-    return load64_acquire(&consumer->ring.stream->fence) == MAPRING_FENCE_FULL;
+    /* Needs no order: as in attend_to_sleepers(). */
+    return load64_relaxed(&consumer->ring.stream->fence) == MAPRING_FENCE_FULL;
 }
 
 /*

@@ -85,8 +85,8 @@ static void choose_fence(struct mapring_producer *producer)
     producer->fences = !reached || wanted;
     producer->undue = 0;
     producer->no_sleepers = producer->fences ? ALWAYS_LOOK : 0;
-    /* Before the first publish. Pairs with producer_fences() in consumer.c. */
-    store64_release(&ring->stream->fence, producer->fences ? MAPRING_FENCE_FULL : MAPRING_FENCE_ASYMMETRIC);
+    /* Before the first publish. Needs no order, as in attend_to_sleepers(): all are woken next, behind a fence. */
+    store64_relaxed(&ring->stream->fence, producer->fences ? MAPRING_FENCE_FULL : MAPRING_FENCE_ASYMMETRIC);
 }
 
 /* The ring is mapped and its producer's lock is ours. */

@@ -62,8 +62,9 @@ static uint64_t attend_to_sleepers(struct mapring_producer *producer)
     uint64_t sleepers = load64_relaxed(producer->sleepers);
     if ((sleepers & SLEEPERS_WANT_FENCES) != 0 && !producer->fences) {
         producer->fences = true;
-        /* Pairs with consumer_is_fenced(): who reads it sees all that was published without a fence. */
-        store64_release(&ring->stream->fence, MAPRING_FENCE_FULL);
+        /* Needs no order: there was a fence before it, and sleepers are looked for behind it. Who reads this and sleeps
+         * is found, or had its fence after ours, and sees all that was published without one. */
+        store64_relaxed(&ring->stream->fence, MAPRING_FENCE_FULL);
     }
     if ((sleepers & SLEEPERS_CHANGED) != 0)
         and64(producer->sleepers, ~SLEEPERS_CHANGED);

@@ -49,9 +49,6 @@ const struct mutant mutants[] = {
     {"wait.c", "ring_bell", "and64_acquire(&bell->sleepers", MUTATE_DELAY, "wait_once()", "park, fences"},
     {"wait.c", "ring_bell", "fetch_add32(&bell->doorbell", MUTATE_OMIT, "platform_park()", "park, fences"},
     {"wait.c", "ring_bell", "platform_wake()", MUTATE_NO_WAKE, "platform_park()", "room, fences"},
-    {"producer_wake.c", "attend_to_sleepers", "store64_release(&ring->stream->fence", MUTATE_RELAX, "consumer_is_fenced()", NULL, "needs no order: who announces fences has fenced, and so has who is told"},
-    {"producer_open.c", "choose_fence", "store64_release(&ring->stream->fence", MUTATE_RELAX, "consumer_is_fenced()", NULL, "needs no order: who announces fences looks for sleepers behind one"},
-    {"consumer_wait.c", "consumer_is_fenced", "load64_acquire(", MUTATE_RELAX, "attend_to_sleepers(), choose_fence()", NULL, "needs no order: who announces fences has fenced, and so has who is told"},
     {"consumer.c", "ring_producer", "compare_and_swap64(&slot->state", MUTATE_NO_RELEASE, "consumers_fence()", "room, fences asked for"},
     {"producer_open.c", "consumers_fence", "load64_acquire(", MUTATE_RELAX, "ring_producer()", "room, fences asked for"},
 
