@@ -213,6 +213,7 @@
 #define win32_file_take mapring_private_win32_file_take
 #define win32_full_path mapring_private_win32_full_path
 #define win32_is_own mapring_private_win32_is_own
+#define win32_milliseconds_until mapring_private_win32_milliseconds_until
 #define win32_native_function mapring_private_win32_native_function
 #define win32_object_name mapring_private_win32_object_name
 #define win32_plain_name mapring_private_win32_plain_name

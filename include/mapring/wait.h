@@ -73,7 +73,7 @@ enum {
 /*
  * A descriptor for an event loop (epoll, poll, select, libuv, asyncio): it is readable while mapring_read() has
  * something to say, messages, the end of the stream or a loss, and not otherwise. On Windows it is a HANDLE for
- * WaitForMultipleObjects() and the like, signalled while that is so.
+ * WaitForMultipleObjects() and the like, signalled while that is so, and nothing else may be done with it.
  *
  * Whoever finds it readable calls mapring_read() or mapring_receive() with a timeout of 0 until that returns 0: the
  * call that leaves nothing to read makes it unreadable, and has the next message make it readable again. So it is these

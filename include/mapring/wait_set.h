@@ -70,7 +70,7 @@ MAPRING_API int32_t mapring_wait_set_add_producer(mapring_wait_set *set, mapring
 /*
  * Adds a file descriptor that can be polled, or a HANDLE that can be waited on and is not changed by that (no mutex, no
  * auto-reset event), until it is removed. `events` is MAPRING_EVENT_READABLE, MAPRING_EVENT_WRITABLE (not on Windows)
- * or both.
+ * or both. On Windows, where there are more than 63, each may be reported up to 16 ms late.
  *
  * Returns MAPRING_OK; MAPRING_INVALID_ARGUMENT (it is none, or is in the set already); MAPRING_UNSUPPORTED (a
  * plain file, which is always ready); MAPRING_NO_MEMORY, MAPRING_NO_DESCRIPTORS, MAPRING_SYSTEM_ERROR.

@@ -57,11 +57,7 @@ void platform_park(struct platform_parking *parking, const shared32 *doorbell, u
     /* A waker changes the doorbell, then sets the event: one of the two is seen. */
     if (load32_acquire(doorbell) != remembered)
         return;
-    uint64_t now = platform_clock_ns();
-    if (now >= deadline_ns)
-        return;
-    uint64_t left_ms = (deadline_ns - now - 1) / 1000000u + 1;
-    WaitForSingleObject(parking->events[parking->self], left_ms < INFINITE ? (DWORD)left_ms : INFINITE - 1);
+    WaitForSingleObject(parking->events[parking->self], win32_milliseconds_until(deadline_ns));
 }
 
 void platform_wake(struct platform_parking *parking, const shared32 *doorbell, uint64_t sleepers, uint32_t first,

@@ -156,9 +156,8 @@ bool platform_sync_is_ours(const struct platform_sync *sync)
 static DWORD wait_until(HANDLE object, uint64_t deadline_ns)
 {
     for (;;) {
-        uint64_t now = platform_clock_ns();
-        uint64_t left_ms = now < deadline_ns ? (deadline_ns - now - 1) / 1000000u + 1 : 0;
-        DWORD result = WaitForSingleObject(object, left_ms < INFINITE ? (DWORD)left_ms : INFINITE - 1);
+        DWORD left_ms = win32_milliseconds_until(deadline_ns);
+        DWORD result = WaitForSingleObject(object, left_ms);
         /* The system's clock is not ours, and counts no longer than 49 days. */
         if (result != WAIT_TIMEOUT || left_ms == 0)
             return result;

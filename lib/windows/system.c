@@ -124,6 +124,13 @@ uint64_t platform_time_ns(void)
     return (((uint64_t)now.dwHighDateTime << 32 | now.dwLowDateTime) - unix_epoch) * 100;
 }
 
+DWORD win32_milliseconds_until(uint64_t deadline_ns)
+{
+    uint64_t now = platform_clock_ns();
+    uint64_t left_ms = now < deadline_ns ? (deadline_ns - now - 1) / 1000000u + 1 : 0;
+    return left_ms < INFINITE ? (DWORD)left_ms : INFINITE - 1;
+}
+
 #define SLEEP_MAX_MS 60000u
 
 void platform_sleep(uint64_t ns)

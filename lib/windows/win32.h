@@ -41,6 +41,9 @@ struct platform_segment {
 /* The status for what GetLastError() returned. */
 int32_t win32_status(DWORD error);
 
+/* How long to wait: rounded up, so that nobody wakes too early and waits again. Never INFINITE. */
+DWORD win32_milliseconds_until(uint64_t deadline_ns);
+
 /* Who may use an object (access.c). */
 
 /* A SID with what leads to it. */
