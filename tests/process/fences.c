@@ -7,28 +7,37 @@
 
 #define ROUNDS 5000u
 
+static void race_all(bool producer_refused, bool consumer_refused)
+{
+    static const uint32_t ways[] = {MAPRING_WAIT_ADAPTIVE, MAPRING_WAIT_PARK};
+    for (int i = 0; i < 2; i++) {
+        struct race race = {.rounds = ROUNDS * test_length(),
+                            .waiting = ways[i],
+                            .producer_refused = producer_refused,
+                            .consumer_refused = consumer_refused};
+        race_for_news(&race);
+        race_for_room(&race);
+    }
+}
+
 static void all_allowed(void)
 {
-    race_for_news(&(struct race){.rounds = ROUNDS * test_length()});
-    race_for_room(&(struct race){.rounds = ROUNDS * test_length()});
+    race_all(false, false);
 }
 
 static void consumer_refused(void)
 {
-    race_for_news(&(struct race){.rounds = ROUNDS * test_length(), .consumer_refused = true});
-    race_for_room(&(struct race){.rounds = ROUNDS * test_length(), .consumer_refused = true});
+    race_all(false, true);
 }
 
 static void producer_refused(void)
 {
-    race_for_news(&(struct race){.rounds = ROUNDS * test_length(), .producer_refused = true});
-    race_for_room(&(struct race){.rounds = ROUNDS * test_length(), .producer_refused = true});
+    race_all(true, false);
 }
 
 static void both_refused(void)
 {
-    race_for_news(&(struct race){.rounds = ROUNDS * test_length(), .producer_refused = true, .consumer_refused = true});
-    race_for_room(&(struct race){.rounds = ROUNDS * test_length(), .producer_refused = true, .consumer_refused = true});
+    race_all(true, true);
 }
 
 /* Of several consumers one asks for fences, when it first sleeps; a successor of the producer keeps to it. */

@@ -9,15 +9,27 @@
 
 #define MAX 512u
 
-/* At least 100,000 in both directions. */
-static void about_to_sleep_for_news(void)
+/* At least 100,000 in both directions; docs/waiting.md says how to get to millions. */
+static void race_for_both(uint32_t waiting, uint64_t rounds)
 {
-    race_for_news(&(struct race){.rounds = 60000 * test_length()});
+    race_for_news(&(struct race){.rounds = rounds * test_length(), .waiting = waiting});
+    race_for_room(&(struct race){.rounds = rounds * test_length(), .waiting = waiting});
 }
 
-static void about_to_sleep_for_room(void)
+static void about_to_sleep_adaptively(void)
 {
-    race_for_room(&(struct race){.rounds = 50000 * test_length()});
+    race_for_both(MAPRING_WAIT_ADAPTIVE, 30000);
+}
+
+static void about_to_park(void)
+{
+    race_for_both(MAPRING_WAIT_PARK, 70000);
+}
+
+/* It does not sleep, so nothing can be lost; but it must see. */
+static void about_to_spin(void)
+{
+    race_for_both(MAPRING_WAIT_SPIN, 10000);
 }
 
 /* A storm of signals, which interrupt every system call. */
@@ -206,8 +218,9 @@ static void limits_and_idle_wakeups(void)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        {"about_to_sleep_for_news", about_to_sleep_for_news},
-        {"about_to_sleep_for_room", about_to_sleep_for_room},
+        {"about_to_sleep_adaptively", about_to_sleep_adaptively},
+        {"about_to_park", about_to_park},
+        {"about_to_spin", about_to_spin},
         {"storm_over_sleeping_consumers", storm_over_sleeping_consumers},
         {"storm_over_blocked_producer", storm_over_blocked_producer},
         {"limits_in_quiet", limits_in_quiet},

@@ -9,15 +9,16 @@
 
 /*
  * When a wakeup is lost, the sleeper finds out at the end of its quantum of 100 ms. So it was late if what was waited
- * for lay there for a long time, and the whole wait took the quantum. A machine that is busy with something else, or
- * whose processors are taken away, can do that too, but not often.
+ * for lay there for a long time, the whole wait took the quantum, and it was not for want of a processor, which the
+ * kernel tells.
  */
 #define LATE_NS (50 * MS)
 #define QUANTUM_NS (99 * MS)
 
-/* Who may not use membarrier(2). */
 struct race {
     uint64_t rounds;
+    uint32_t waiting; /* MAPRING_WAIT_ADAPTIVE, ... */
+    /* Who may not use membarrier(2). */
     bool producer_refused;
     bool consumer_refused;
 };
