@@ -43,6 +43,8 @@ void platform_parking_close(struct platform_parking *parking)
     free(parking);
 }
 
+#define REFUSED_PAUSE_NS 1000000u
+
 static struct timespec timespec_of(uint64_t ns)
 {
     return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
@@ -52,7 +54,10 @@ void linux_futex_wait(const shared32 *word, uint32_t remembered, uint64_t deadli
 {
     struct timespec deadline = timespec_of(deadline_ns);
     /* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, so a signal does not prolong the wait. */
-    syscall(SYS_futex, word, FUTEX_WAIT_BITSET, remembered, &deadline, NULL, bits);
+    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, remembered, &deadline, NULL, bits) != 0 && errno != EAGAIN &&
+        errno != ETIMEDOUT && errno != EINTR)
+        /* Refused, or the page is gone. The caller looks again, but not without pause. */
+        platform_sleep(REFUSED_PAUSE_NS);
 }
 
 void platform_park(struct platform_parking *parking, const shared32 *doorbell, uint32_t remembered,

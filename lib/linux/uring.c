@@ -31,7 +31,9 @@ static int32_t open_ring(struct linux_uring *uring, int event_fd)
                                                   : MAPRING_UNSUPPORTED;
     uring->is_open = true;
     uring->parked = false;
-    if (!linux_uring_has_futex(uring->ring.ring_fd) || io_uring_register_eventfd(&uring->ring, event_fd) != 0)
+    /* A sandbox may allow one of its system calls and refuse the next: so each is tried. */
+    if (!linux_uring_has_futex(uring->ring.ring_fd) || io_uring_register_eventfd(&uring->ring, event_fd) != 0 ||
+        io_uring_get_events(&uring->ring) != 0)
         return MAPRING_UNSUPPORTED;
     return MAPRING_OK;
 }

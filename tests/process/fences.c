@@ -3,7 +3,10 @@
  */
 #include <inttypes.h>
 
+#include <sys/syscall.h>
+
 #include "race.h"
+#include "refuse.h"
 
 #define ROUNDS 5000u
 
@@ -46,7 +49,7 @@ static void read_to_the_end(void *argument)
 {
     const bool *refused = argument;
     if (*refused)
-        refuse_membarrier();
+        refuse(SYS_membarrier);
     struct reader reader = reader_open(MAPRING_FROM_OLDEST, 512, 3);
     reader.sequence = 0;
     reader_finish(&reader);

@@ -1,20 +1,16 @@
 #include "race.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "atomic.h"
+#include "refuse.h"
 
 #define CAPACITY 4096u
 #define LONG 900u
@@ -24,20 +20,6 @@
 /* Who never sleeps gives no hint. */
 #define DELAY_MAX_NS 100000
 #define PATIENCE (20 * SECOND)
-
-void refuse_membarrier(void)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-        skip("no seccomp filters here");
-    CHECK(syscall(SYS_membarrier, 0, 0, 0) == -1 && errno == EPERM, "the filter does not work");
-}
 
 struct board {
     struct race race;
@@ -190,7 +172,7 @@ static void begin(size_t side, bool refused)
 {
     pin(side);
     if (refused)
-        refuse_membarrier();
+        refuse(SYS_membarrier);
 }
 
 /* News. */

@@ -27,7 +27,4 @@ struct race {
 void race_for_news(const struct race *race);
 void race_for_room(const struct race *race);
 
-/* From now on membarrier(2) fails in this process and its children. Skips the case if that cannot be done. */
-void refuse_membarrier(void);
-
 #endif
