@@ -49,6 +49,27 @@ static const char *kind_name(uint32_t kind)
     return kind <= MAPRING_MEMBER ? names[kind] : "unknown";
 }
 
+static const char *waiting_name(uint32_t waiting)
+{
+    static const char *const names[] = {"adaptive", "spin", "park"};
+    return waiting <= MAPRING_WAIT_PARK ? names[waiting] : "unknown";
+}
+
+/* How its descriptor is made ready; NULL if it has none. */
+static const char *descriptor_name(uint32_t descriptor)
+{
+    switch (descriptor) {
+    case MAPRING_DESCRIPTOR_ANY:
+        return NULL;
+    case MAPRING_DESCRIPTOR_FUTEX:
+        return "futex";
+    case MAPRING_DESCRIPTOR_WAKE:
+        return "wake";
+    default:
+        return "unknown";
+    }
+}
+
 static const char *policy_name(uint32_t policy)
 {
     static const char *const names[] = {"wait", "fail", "demote", "evict"};
@@ -113,6 +134,9 @@ static void print_json(const struct description *description, const char *indent
            indent, policy_name(info->slow_policy), info->slow_ns, info->hold_ns, truth(info->flags & MAPRING_DURABLE));
     printf("%s  \"evictions\": %" PRIu64 ", \"demotions\": %" PRIu64 ", \"flushed\": %" PRIu64 ",\n", indent,
            info->evictions, info->demotions, info->flushed);
+    printf("%s  \"parks\": %" PRIu64 ", \"wakes\": %" PRIu64 ", \"wakes_avoided\": %" PRIu64
+           ", \"spurious_wakes\": %" PRIu64 ",\n",
+           indent, info->parks, info->wakes, info->wakes_avoided, info->spurious_wakes);
     printf("%s  \"groups\": [", indent);
     for (int32_t i = 0; i < description->group_count; i++) {
         const mapring_group_info *group = &description->groups[i];
@@ -134,7 +158,14 @@ static void print_json(const struct description *description, const char *indent
         printf("\"lost\": %" PRIu64 ", \"redelivered\": %" PRIu64 ", \"let_go\": %s, \"own_name\": ", consumer->lost,
                consumer->redelivered, truth(consumer->let_go));
         json_string(consumer->own_name);
-        printf("}");
+        printf(",\n%s     \"waiting\": \"%s\", \"descriptor\": ", indent, waiting_name(consumer->waiting));
+        if (descriptor_name(consumer->descriptor) == NULL)
+            printf("null");
+        else
+            printf("\"%s\"", descriptor_name(consumer->descriptor));
+        printf(", \"parks\": %" PRIu64 ", \"wakes\": %" PRIu64 ", \"wakes_avoided\": %" PRIu64
+               ", \"spurious_wakes\": %" PRIu64 "}",
+               consumer->parks, consumer->wakes, consumer->wakes_avoided, consumer->spurious_wakes);
     }
     if (description->count > 0)
         printf("\n%s  ", indent);
@@ -202,6 +233,9 @@ static void print_description(const struct description *description)
     printf("ended      %s\n", info->ended ? "yes" : "no");
     printf("fence      %s\n", fence_name(info->fence) == NULL ? "none yet" : fence_name(info->fence));
     printf("producer   %s\n", format_producer(producer, info));
+    printf("waits      parked %" PRIu64 ", woke others %" PRIu64 ", avoided %" PRIu64 ", woken for nothing %" PRIu64
+           "\n",
+           info->parks, info->wakes, info->wakes_avoided, info->spurious_wakes);
     char holder[96];
     char policy[64] = "";
     if (info->slow_policy >= MAPRING_SLOW_DEMOTE)
@@ -224,6 +258,15 @@ static void print_description(const struct description *description)
                consumer->slot, consumer->pid, alive_name(consumer->alive), kind_name(consumer->kind),
                consumer->position, consumer->lag_messages, consumer->lag_bytes, consumer->lost, consumer->redelivered,
                consumer->own_name, consumer->let_go ? " (not waited for)" : "");
+    }
+    printf("\n%6s %-9s %-10s %12s %12s %12s %12s\n", "SLOT", "WAITING", "DESCRIPTOR", "PARKS", "WAKES", "AVOIDED",
+           "SPURIOUS");
+    for (int32_t i = 0; i < description->count; i++) {
+        const mapring_consumer_info *consumer = &description->consumers[i];
+        const char *descriptor = descriptor_name(consumer->descriptor);
+        printf("%6" PRIu32 " %-9s %-10s %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n", consumer->slot,
+               waiting_name(consumer->waiting), descriptor == NULL ? "none" : descriptor, consumer->parks,
+               consumer->wakes, consumer->wakes_avoided, consumer->spurious_wakes);
     }
 }
 

@@ -68,6 +68,13 @@ def no_message_comes_from_the_dead():
     fails(finish(sub, None), "'ring'", "no message within 2s")
 
 
+def processor_time(process):
+    """What the process has spent of it so far, in seconds."""
+    with open(f"/proc/{process.pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @linux_test
 def waiting_for_a_successor_costs_next_to_nothing():
     pub = start("pub", "ring")
@@ -79,6 +86,23 @@ def waiting_for_a_successor_costs_next_to_nothing():
     sub.returncode = os.waitstatus_to_exitcode(status)
     equal(sub.returncode, 1, "exit status")
     assert usage.ru_utime + usage.ru_stime < 0.3, f"{usage.ru_utime + usage.ru_stime} s of processor time"
+
+
+@linux_test
+def silence_costs_next_to_nothing():
+    pub = start("pub", "ring")
+    subs = [start("sub", "ring") for _ in range(4)]
+    pub.stdin.write(b"one\n")
+    for sub in subs:
+        equal(read_exactly(sub, 4), b"one\n")
+    before = [processor_time(process) for process in [pub, *subs]]
+    time.sleep(10)  # the silence that is measured
+    for process, spent in zip([pub, *subs], before):
+        spent = processor_time(process) - spent
+        assert spent < 0.1, f"{spent} s of processor time in 10 s of silence"
+    succeeds(finish(pub))
+    for sub in subs:
+        succeeds(finish(sub))
 
 
 @test
