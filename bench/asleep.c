@@ -228,6 +228,13 @@ double wake_ring_driver(const struct job *job)
     return drive(job, ring_wake);
 }
 
+static void take(const mapring_message *message, uint64_t round)
+{
+    if (message->length != sizeof round || memcmp(message->data, &round, sizeof round) != 0)
+        fail("wake: a wrong byte in message %llu", (unsigned long long)round);
+    check(mapring_release(rings.got, 1), "mapring_release");
+}
+
 void wake_ring_partner(const struct job *job)
 {
     crew_meet();
@@ -238,10 +245,48 @@ void wake_ring_partner(const struct job *job)
             if (stopping())
                 return;
         be_awake(place, i);
-        if (message.length != sizeof i || memcmp(message.data, &i, sizeof i) != 0)
-            fail("wake: a wrong byte in message %llu", (unsigned long long)i);
-        check(mapring_release(rings.got, 1), "mapring_release");
+        take(&message, i);
     }
+}
+
+/* False when everything is to end. */
+static bool poll_for_message(int descriptor, mapring_message *message)
+{
+    struct pollfd poller = {.fd = descriptor, .events = POLLIN};
+    do {
+        /* An io_uring that goes may interrupt it. */
+        while (poll(&poller, 1, LOOK_MS) <= 0)
+            if (stopping())
+                return false;
+    } while (check(mapring_read(rings.got, message, 1, 0), "mapring_read") == 0);
+    return true;
+}
+
+static void wake_by_descriptor(const struct job *job, uint32_t method)
+{
+    mapring_message message;
+    int64_t descriptor;
+    check_able(mapring_consumer_descriptor(rings.got, method, &descriptor), "mapring_consumer_descriptor");
+    crew_meet();
+    for (uint64_t i = 1; i <= job->count; i++) {
+        struct place *place = be_ready(i);
+        if (!poll_for_message((int)descriptor, &message))
+            return;
+        be_awake(place, i);
+        take(&message, i);
+        if (check(mapring_read(rings.got, &message, 1, 0), "mapring_read") != 0)
+            fail("wake: a message too many");
+    }
+}
+
+void wake_futex_descriptor_partner(const struct job *job)
+{
+    wake_by_descriptor(job, MAPRING_DESCRIPTOR_FUTEX);
+}
+
+void wake_descriptor_partner(const struct job *job)
+{
+    wake_by_descriptor(job, MAPRING_DESCRIPTOR_WAKE);
 }
 
 /* Stores the number of the turn, and wakes. */

@@ -21,6 +21,9 @@ double wake_eventfd_driver(const struct job *job);
 void wake_eventfd_partner(const struct job *job);
 double wake_ring_driver(const struct job *job); /* a consumer that waits in mapring_read() */
 void wake_ring_partner(const struct job *job);
+/* An event loop that polls the consumer's descriptor, by each method; the driver is that of the ring. */
+void wake_futex_descriptor_partner(const struct job *job);
+void wake_descriptor_partner(const struct job *job);
 
 /* Round trips between two processes that sleep in between, with no regard to whether they sleep already. */
 double futex_pingpong_driver(const struct job *job);
