@@ -1,10 +1,8 @@
 #include "race.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -96,22 +94,6 @@ static void brought_it(const struct board *board, uint64_t round)
 {
     store64_relaxed(board->there, (uint64_t)now_ns());
     store64_release(board->rounds, round + 1);
-}
-
-/* How long this process was ready to run and had no processor. */
-static int64_t waited_for_processor(void)
-{
-    static int file = -1;
-    if (file < 0)
-        file = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
-    char text[128];
-    ssize_t length = file < 0 ? 0 : pread(file, text, sizeof text - 1, 0);
-    if (length <= 0)
-        return 0;
-    text[length] = 0;
-    char *waited;
-    strtoull(text, &waited, 10);
-    return strtoll(waited, NULL, 10);
 }
 
 struct wait {

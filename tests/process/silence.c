@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "atomic.h"
 #include "traffic.h"
 
 #define SILENCE (10 * SECOND)
@@ -126,16 +127,20 @@ static void producer_without_room(void)
  * once is woken for every fourth of these.) */
 
 #define MESSAGES 20000u
+#define ATTEMPTS 5
+#define WAITED_MAX (5 * MS)
 
-static void read_under_load(void *unused)
+static void read_under_load(void *argument)
 {
-    (void)unused;
+    shared64 *waited = argument;
+    int64_t before = waited_for_processor();
     mapring_consumer *consumer = open_consumer(MAPRING_FROM_OLDEST);
     mapring_message messages[64];
     int32_t count;
     while ((count = mapring_read(consumer, messages, 64, 10 * SECOND)) > 0)
         CHECK_STATUS(mapring_release(consumer, (uint32_t)count), MAPRING_OK);
     CHECK_STATUS(count, MAPRING_STREAM_ENDED);
+    store64_relaxed(waited, (uint64_t)(waited_for_processor() - before));
     mapring_consumer_close(consumer);
 }
 
@@ -143,25 +148,30 @@ static void sleeps_under_load(void)
 {
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
         skip("two processes that are to run at the same time need two processors");
-    /* A machine that is busy with something else takes processors away: so the quietest of several times counts. */
-    uint64_t least = UINT64_MAX;
-    for (int attempt = 0; attempt < 5 && least > MESSAGES / 20; attempt++) {
+    shared64 *waited = shared_memory(sizeof *waited);
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         mapring_producer *producer = open_producer(1 << 20, 1);
-        pid_t child = spawn(read_under_load, NULL);
+        pid_t child = spawn(read_under_load, waited);
         CHECK_STATUS(mapring_wait_consumers(producer, 1, 20 * SECOND), MAPRING_OK);
         uint64_t before = stat_ring().wakes;
+        int64_t waited_before = waited_for_processor();
         for (uint64_t i = 0; i < MESSAGES; i++) {
             CHECK_STATUS(mapring_publish(producer, "12345678", 8, 0, 0, 20 * SECOND), MAPRING_OK);
             spin_ns(5000);
         }
+        int64_t own = waited_for_processor() - waited_before;
         uint64_t wakes = stat_ring().wakes - before;
-        least = wakes < least ? wakes : least;
         CHECK_STATUS(mapring_end(producer), MAPRING_OK);
         join(child);
         mapring_producer_close(producer);
+        printf("%" PRIu64 " of %u messages woke somebody\n", wakes, MESSAGES);
+        if (wakes <= MESSAGES / 20)
+            return;
+        /* On a machine that is busy with something else it says nothing. */
+        CHECK(own > WAITED_MAX || (int64_t)load64_relaxed(waited) > WAITED_MAX, "%" PRIu64 " messages woke somebody",
+              wakes);
     }
-    printf("%" PRIu64 " of %u messages woke somebody\n", least, MESSAGES);
-    CHECK(least <= MESSAGES / 20, "%" PRIu64 " of %u messages woke somebody", least, MESSAGES);
+    skip("the machine was busy all the time");
 }
 
 int main(int argc, char **argv)

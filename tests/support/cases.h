@@ -78,6 +78,9 @@ void spin_ns(int64_t duration);
 /* Sleeps until somewhere between now and `max_ns` from now: to hit a random moment. */
 void sleep_random(uint64_t *random, uint64_t max_ns);
 
+/* How long this process was ready to run and had no processor; 0 where the kernel does not tell. */
+int64_t waited_for_processor(void);
+
 /* How many descriptors this process has open; how many names there are in the folder of names, hidden ones included. */
 int count_descriptors(void);
 int count_names(void);
