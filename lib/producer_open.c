@@ -27,7 +27,9 @@ static bool consumers_fence(void *context)
          */
         uint64_t state = load64_acquire(&ring->readers->slots[i].state);
         bool waited_for = state != 0 && (state & SLOT_LET_GO) == 0 && (state & SLOT_KIND_MASK) != MAPRING_LOSSY;
-        if (waited_for && (state & SLOT_FENCES) == 0)
+        /* Has its place, and has not said yet whether it fences. */
+        bool joins = state == 0 && load64_relaxed(&ring->readers->slots[i].cursor) != NO_POSITION;
+        if (joins || (waited_for && (state & SLOT_FENCES) == 0))
             return false;
     }
     return true;

@@ -243,6 +243,7 @@ static void joiner_setup(void)
     for (uint64_t i = 0; i < 4; i++)
         must(publish(i, i < 3 ? 1016 : 1000, 0, 0), "filling the ring");
     released = 0;
+    model_act_as(CONSUMER); /* goes first: this is about what the producer sees of it */
 }
 
 static void join_and_release(void)
