@@ -26,7 +26,6 @@ static bool await(const struct payload *payload, uint64_t sequence, int64_t time
             return false;
     if (!payload_is(payload, message.data, message.length, sequence))
         fail("ping-pong: a wrong byte in message %llu", (unsigned long long)sequence);
-    check(mapring_release(rings.got, 1), "mapring_release");
     return true;
 }
 
@@ -40,6 +39,7 @@ double pingpong_driver(const struct job *job)
         send(&payload, i);
         if (!await(&payload, i, timeout_ns))
             return 0;
+        check(mapring_release(rings.got, 1), "mapring_release");
     }
     return (double)(now_ns() - begin) / (double)job->count;
 }
@@ -55,6 +55,7 @@ double pingpong_timed_driver(const struct job *job)
         send(&payload, i);
         if (!await(&payload, i, timeout_ns))
             return 0;
+        check(mapring_release(rings.got, 1), "mapring_release");
         uint64_t now = now_ns();
         histogram_record(histogram, now - before);
         before = now;
@@ -67,8 +68,10 @@ void pingpong_partner(const struct job *job)
     struct payload payload;
     int64_t timeout_ns = timeout_of(job);
     payload_prepare(&payload, job->size);
-    for (uint64_t i = 0; i < job->count && await(&payload, i, timeout_ns); i++)
+    for (uint64_t i = 0; i < job->count && await(&payload, i, timeout_ns); i++) {
         send(&payload, i);
+        check(mapring_release(rings.got, 1), "mapring_release");
+    }
 }
 
 void pingpong_plan(struct plan *plan, const struct options *options)

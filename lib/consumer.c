@@ -126,14 +126,19 @@ static ALWAYS_INLINE uint64_t load_header(const uint8_t *data, uint64_t offset, 
     return racing ? peek64(header) : load64_acquire(header);
 }
 
+/* For who waits for a message: one that is not short lies on that line too, and the two then come at once. */
+static inline void prefetch_next_line(const uint8_t *header)
+{
+    PREFETCH(header + 64);
+}
+
 int32_t next_message(struct mapring_consumer *consumer, uint64_t *header)
 {
     for (;;) {
         uint64_t offset = consumer->position & (consumer->capacity - 1);
         *header = load_header(consumer->data, offset, consumer->watched);
         if (*header == 0) {
-            /* A message that is not short lies on the next line too: the two then come at once. */
-            PREFETCH(consumer->data + offset + 64);
+            prefetch_next_line(consumer->data + offset);
             return 0;
         }
         if (!header_is_sound(*header, offset, consumer->capacity))
@@ -227,6 +232,18 @@ static ALWAYS_INLINE uint32_t read_run(struct mapring_consumer *consumer, maprin
 uint32_t read_wanted(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max, uint64_t end)
 {
     return read_run(consumer, messages, max, true, end);
+}
+
+/* Whether who polls may be told at once that there is nothing: there was nothing before, and no release is to be told.
+ */
+static inline bool is_polled_in_vain(const struct mapring_consumer *consumer)
+{
+    uint64_t offset = consumer->position & (consumer->capacity - 1);
+    if (consumer->untold_max != 0 || load_header(consumer->data, offset, false) != 0)
+        return false;
+    prefetch_next_line(consumer->data + offset);
+    /* Needs no order: whether the stream ended is for wait_for_news() to say. */
+    return load64_relaxed(&consumer->ring.stream->end) != consumer->position;
 }
 
 /* When there is nothing plain to read: steps over padding, or waits if it should. Returns 1 when it is worth another
@@ -325,6 +342,8 @@ int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint
         return read_otherwise(consumer, messages, max, timeout_ns);
     if (max == 1 && read_one(consumer, messages))
         return 1;
+    if (timeout_ns == 0 && is_polled_in_vain(consumer))
+        return 0;
     return read_plain(consumer, messages, max, timeout_ns);
 }
 

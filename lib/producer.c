@@ -26,9 +26,29 @@ static inline bool fits(const struct mapring_producer *producer, uint64_t length
     return fits_between(producer->next, producer->limit, length);
 }
 
-/* From the end of a message to the line that is fetched for writing: a processor holds back the stores of a few
- * messages only, until the lines are its own. */
-#define PREFETCH_DISTANCE 256u
+/*
+ * A line that a consumer has read is far away, and a processor holds back the stores of a few messages only until their
+ * lines are its own. So for each message as many lines are fetched for writing farther on. Long messages do without:
+ * there the processor sees by itself where the stores go.
+ */
+#define PREFETCH_DISTANCE 4096u
+#define PREFETCH_LENGTH_MAX 4096u
+
+static ALWAYS_INLINE void prefetch_beyond(const uint8_t *record, uint64_t length)
+{
+    const uint8_t *start = record + length + PREFETCH_DISTANCE;
+    prefetch_to_write(start);
+    for (uint64_t i = 64; UNLIKELY(i < length) && length <= PREFETCH_LENGTH_MAX; i += 64)
+        prefetch_to_write(start + i);
+}
+
+typedef void copier(void *to, const void *from, uint64_t length);
+
+static ALWAYS_INLINE void write_payload(uint8_t *record, const void *data, uint64_t length, copier *copy)
+{
+    copy(record + HEADER_SIZE, data, length);
+    prefetch_beyond(record, length);
+}
 
 /* 0 if there is none. The lower half of a header is enough: it says that the record is committed. */
 static inline uint32_t run_is_open(const struct mapring_producer *producer)
@@ -140,7 +160,6 @@ static NOINLINE int32_t publish_slow(struct mapring_producer *producer, const vo
 static inline int32_t commit_message(struct mapring_producer *producer, uint8_t *record, uint64_t length, uint32_t tag)
 {
     uint8_t *next = record + record_size(length);
-    prefetch_to_write(next + PREFETCH_DISTANCE);
     /* Before this record becomes visible, so that stale bytes never look like the next. */
     store64_relaxed(header_at(next), 0);
     producer->next = next;
@@ -149,21 +168,26 @@ static inline int32_t commit_message(struct mapring_producer *producer, uint8_t 
     return MAPRING_OK;
 }
 
-/* A message on its own that fits. Twice in the program: for short messages the copy is in line, so that nothing is
- * called. */
+/* A message on its own that fits. In the program for each way to copy: short messages are copied without a call. */
 static ALWAYS_INLINE int32_t publish(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
-                                     void (*copy)(void *to, const void *from, uint64_t length))
+                                     copier *copy)
 {
     uint8_t *record = producer->next;
-    copy(record + HEADER_SIZE, data, length);
+    /* In a sparse stream a consumer that polls has these lines: both are asked for before the first is written. */
+    prefetch_to_write(record);
+    prefetch_to_write(record + HEADER_SIZE + length);
+    write_payload(record, data, length, copy);
     return commit_message(producer, record, length, tag);
 }
 
-static NOINLINE int32_t publish_long(struct mapring_producer *producer, const void *data, uint64_t length, uint32_t tag,
-                                     int64_t timeout_ns)
+/* All but two words or less. */
+static NOINLINE int32_t publish_longer(struct mapring_producer *producer, const void *data, uint64_t length,
+                                       uint32_t tag, int64_t timeout_ns)
 {
     if (UNLIKELY(!fits(producer, length)))
         return publish_slow(producer, data, length, tag, 0, timeout_ns);
+    if (length <= COPY_SHORT_MAX)
+        return publish(producer, data, length, tag, copy_short_to_shared);
     return publish(producer, data, length, tag, copy_to_shared);
 }
 
@@ -173,8 +197,8 @@ int32_t mapring_publish(mapring_producer *producer, const void *data, uint64_t l
     if (UNLIKELY(producer == NULL) || UNLIKELY(data == NULL) ||
         UNLIKELY((run_is_open(producer) | flags | (uint32_t)((uint64_t)timeout_ns >> 63)) != 0))
         return publish_slow(producer, data, length, tag, flags, timeout_ns);
-    if (length > COPY_SHORT_MAX)
-        return publish_long(producer, data, length, tag, timeout_ns);
+    if (length < 8 || length > 16)
+        return publish_longer(producer, data, length, tag, timeout_ns);
     if (UNLIKELY(!fits(producer, length)))
         return publish_slow(producer, data, length, tag, flags, timeout_ns);
     return publish(producer, data, length, tag, copy_short_to_shared);
@@ -197,15 +221,14 @@ static uint32_t publish_run(struct mapring_producer *producer, const mapring_mes
         if (UNLIKELY(!fits_between(record, limit, length)) || UNLIKELY(data == NULL))
             break;
         if (length <= COPY_SHORT_MAX)
-            copy_short_to_shared(record + HEADER_SIZE, data, length);
+            write_payload(record, data, length, copy_short_to_shared);
         else
-            copy_to_shared(record + HEADER_SIZE, data, length);
+            write_payload(record, data, length, copy_to_shared);
         if (done == 0)
             start_header = header;
         else
             store64_relaxed(header_at(record), header);
         record += record_size(length);
-        prefetch_to_write(record + PREFETCH_DISTANCE);
     }
     if (done > 0) {
         store64_relaxed(header_at(record), 0);
@@ -321,8 +344,10 @@ int32_t mapring_commit(mapring_producer *producer, uint64_t length, uint32_t tag
     if (length > producer->claim_length)
         return MAPRING_MESSAGE_TOO_LARGE;
     close_claim(producer);
-    if (producer->claim_padding == 0 && (producer->run_header | flags) == 0 && fits(producer, length))
+    if (producer->claim_padding == 0 && (producer->run_header | flags) == 0 && fits(producer, length)) {
+        prefetch_beyond(producer->next, length);
         return commit_message(producer, producer->next, length, tag);
+    }
     append_padding(producer, producer->claim_padding);
     append_message(producer, length, tag, flags);
     return MAPRING_OK;
