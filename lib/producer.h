@@ -23,6 +23,8 @@ struct mapring_producer {
     shared64 *sleepers;   /* of the consumers' bell */
     uint64_t no_sleepers; /* what *sleepers reads when there is nothing to do after a publish; ALWAYS_LOOK */
 
+    uint64_t prefetch_distance; /* from the end of a message to the lines that are fetched for writing */
+
     /* The open run, the open claim. */
     uint8_t *run_start;
     uint32_t claim_count;   /* of messages claimed; 0: no claim is open */
@@ -60,6 +62,11 @@ struct mapring_producer {
 
 /* A value of `no_sleepers` that *sleepers never has (bit 60 is nobody's), for a producer that must fence first. */
 #define ALWAYS_LOOK UINT64_MAX
+
+/* How far ahead of the producer lines are fetched for writing. In a small ring that is where a consumer still reads: of
+ * 64 KiB, 4 KiB ahead makes 64 B messages 1.8 times slower. */
+#define PREFETCH_PART 256u
+#define PREFETCH_DISTANCE_MAX 4096u
 
 static inline uint64_t producer_position(const struct mapring_producer *producer)
 {

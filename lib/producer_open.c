@@ -59,6 +59,7 @@ static int32_t take_over(struct mapring_producer *producer)
         return status;
 
     producer->acted = acted;
+    producer->prefetch_distance = min64(capacity / PREFETCH_PART, PREFETCH_DISTANCE_MAX);
     producer->lap = mark.position & ~(capacity - 1);
     producer->next = ring->data + (mark.position & (capacity - 1));
     producer->limit = producer->next;

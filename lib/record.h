@@ -35,7 +35,7 @@ static inline uint64_t max64(uint64_t a, uint64_t b)
 /* Bytes that a record with a payload of `length` takes in the ring. */
 static inline uint64_t record_size(uint64_t length)
 {
-    return HEADER_SIZE + ((length + 7) & ~(uint64_t)7);
+    return (length + HEADER_SIZE + 7) & ~(uint64_t)7;
 }
 
 static inline uint64_t message_header(uint64_t length, uint32_t tag)
