@@ -11,11 +11,16 @@
 #define BURST 200u
 #define PROBE_BURSTS 9u
 
+/* Each way a word that says that it is there, and as many behind it as make a second line of a message of 64 B. */
+#define WORDS 8u
+
 struct line_pair {
     shared64 there;
-    uint8_t unused0[120];
+    uint64_t sent[WORDS];
+    uint8_t unused0[56];
     shared64 back;
-    uint8_t unused1[PAGE - 136];
+    uint64_t returned[WORDS];
+    uint8_t unused1[PAGE - 200];
 };
 
 struct stream_buffer {
@@ -37,30 +42,56 @@ void bare_prepare(uint64_t capacity)
     buffer = shared_memory(sizeof *buffer + capacity);
 }
 
+static inline void put(shared64 *word, uint64_t *words, uint64_t number, bool two)
+{
+    if (two) {
+        prefetch_to_write(word);
+        prefetch_to_write(words + WORDS - 1);
+    }
+    for (unsigned i = 0; two && i < WORDS; i++)
+        words[i] = number + i;
+    store64_release(word, number); /* with get() on the other side */
+}
+
+/* False when everything is to end. */
+static inline bool get(const shared64 *word, const uint64_t *words, uint64_t number, bool two)
+{
+    while (load64_acquire(word) != number) { /* with put() on the other side */
+        if (two)
+            __builtin_prefetch(words + WORDS - 1);
+        if (stopping())
+            return false;
+    }
+    uint64_t wrong = 0;
+    for (unsigned i = 0; two && i < WORDS; i++)
+        wrong |= words[i] ^ (number + i);
+    if (wrong != 0)
+        fail("lines: a wrong byte in round trip %llu", (unsigned long long)number);
+    return true;
+}
+
 /* The pair's words go on counting from burst to burst, so that none has to be reset. */
-static void burst_driver(void)
+static inline void burst_driver(bool two)
 {
     struct line_pair *pair = &pairs[driver_turn % LINE_PAIRS];
     uint64_t first = driver_turn / LINE_PAIRS * BURST;
     driver_turn++;
     for (uint64_t i = first + 1; i <= first + BURST; i++) {
-        store64_release(&pair->there, i);        /* with the partner's load */
-        while (load64_acquire(&pair->back) != i) /* with the partner's store */
-            if (stopping())
-                return;
+        put(&pair->there, pair->sent, i, two);
+        if (!get(&pair->back, pair->returned, i, two))
+            return;
     }
 }
 
-static void burst_partner(void)
+static inline void burst_partner(bool two)
 {
     struct line_pair *pair = &pairs[partner_turn % LINE_PAIRS];
     uint64_t first = partner_turn / LINE_PAIRS * BURST;
     partner_turn++;
     for (uint64_t i = first + 1; i <= first + BURST; i++) {
-        while (load64_acquire(&pair->there) != i) /* with the driver's store */
-            if (stopping())
-                return;
-        store64_release(&pair->back, i); /* with the driver's load */
+        if (!get(&pair->there, pair->sent, i, two))
+            return;
+        put(&pair->back, pair->returned, i, two);
     }
 }
 
@@ -69,7 +100,7 @@ double bare_probe_driver(void)
     double bursts[PROBE_BURSTS];
     for (unsigned i = 0; i < PROBE_BURSTS; i++) {
         uint64_t begin = now_ns();
-        burst_driver();
+        burst_driver(false);
         bursts[i] = (double)(now_ns() - begin) / BURST;
     }
     return summarise(bursts, PROBE_BURSTS).median;
@@ -78,7 +109,7 @@ double bare_probe_driver(void)
 void bare_probe_partner(void)
 {
     for (unsigned i = 0; i < PROBE_BURSTS; i++)
-        burst_partner();
+        burst_partner(false);
 }
 
 double bare_pingpong_driver(const struct job *job)
@@ -86,7 +117,10 @@ double bare_pingpong_driver(const struct job *job)
     uint64_t bursts = job->count / BURST + 1;
     uint64_t begin = now_ns();
     for (uint64_t i = 0; i < bursts; i++)
-        burst_driver();
+        if (job->variant == LINES_TWO)
+            burst_driver(true);
+        else
+            burst_driver(false);
     return (double)(now_ns() - begin) / (double)(bursts * BURST);
 }
 
@@ -94,7 +128,10 @@ void bare_pingpong_partner(const struct job *job)
 {
     uint64_t bursts = job->count / BURST + 1;
     for (uint64_t i = 0; i < bursts; i++)
-        burst_partner();
+        if (job->variant == LINES_TWO)
+            burst_partner(true);
+        else
+            burst_partner(false);
 }
 
 double bare_pingpong_timed_driver(const struct job *job)

@@ -13,7 +13,10 @@ void bare_prepare(uint64_t capacity);
 double bare_probe_driver(void);
 void bare_probe_partner(void);
 
-/* Ping-pong between two cache lines; job.count is in round trips. */
+/* Ping-pong between two cache lines; job.count is in round trips. As job.variant says, one line goes each way, with one
+ * word, or two with nine: as many as a message of 64 B and its header take. */
+enum { LINES_ONE, LINES_TWO };
+
 double bare_pingpong_driver(const struct job *job);
 void bare_pingpong_partner(const struct job *job);
 

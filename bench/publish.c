@@ -49,8 +49,10 @@ static void compare_size(struct plan *plan, const struct options *options, uint6
     comparison_add(comparison, "bare copy", crew, (struct job){.driver = bare})->is_limit = true;
     struct subject *subject = comparison_add(comparison, "publish", crew, (struct job){.driver = single});
     if (size <= SIZE_MAX_DEFAULT)
-        subject->at_most = 1.5;
-    comparison_add(comparison, "publish, 16 at once", crew, (struct job){.driver = batched});
+        subject->at_most = 1.25;
+    subject = comparison_add(comparison, "publish, 16 at once", crew, (struct job){.driver = batched});
+    if (size == 8)
+        subject->at_most = 0.8;
 }
 
 void publish_plan(struct plan *plan, const struct options *options)
