@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import platform
+import shutil
 import signal
 import struct
 import subprocess
@@ -153,6 +154,23 @@ def little_room(folder):
     check(not left_behind(folder), "no room for a ring: none stays", left_behind(folder))
 
 
+def little_tmpfs(folder):
+    """A tmpfs of 1 MiB, in a name space of its own; only where one may mount it."""
+    place = os.path.join(folder, "little")
+    os.mkdir(place)
+    script = 'mount -t tmpfs -o size=1m none "$1" || exit 77; shift; exec "$@"'
+    small = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", place, PROGRAM, "throughput", "--json",
+                            "--rounds", "3", "--sizes", "64"],
+                           capture_output=True, text=True, timeout=LIMIT, env=dict(os.environ, MAPRING_DIR=place))
+    if small.returncode == 77 or "unshare" in small.stderr:
+        print("not tried: may not mount a tmpfs")
+        return
+    reasons = [row.get("not_measured", "") for row in rows(json.loads(small.stdout))]
+    check(small.returncode == 1, "a full tmpfs: fails", small.returncode, small.stderr)
+    check(any("MAPRING_" in reason for reason in reasons), "a full tmpfs: rows say why", reasons)
+    check(any("not_measured" not in row for row in rows(json.loads(small.stdout))), "a full tmpfs: the rest goes on")
+
+
 def others(folder):
     compared = run("compare", "--json", "--rounds", "1", "--seconds", "40", "--sizes", "64", MAPRING_DIR=folder)
     check(compared.returncode == 0, "compare goes through", compared.returncode, compared.stderr)
@@ -195,6 +213,8 @@ def main():
         refusals(folder)
         one_processor(folder)
         little_room(folder)
+        if shutil.which("unshare"):
+            little_tmpfs(folder)
         pinning_forbidden(folder)
         reports(folder)
         if len(os.sched_getaffinity(0)) > 1:

@@ -14,18 +14,20 @@ import tempfile
 MESSAGES = 65536
 SKIPPED = 77
 
-# What publishing and reading a message should take at most; where the bound is higher, that is yet to be reached.
+# What publishing and reading a message should take at most.
 TARGET = 40
 
-# Way of the program, functions counted, what they do, and the most that it may take for each message: what it took when
-# this was written, and about a twentieth more, for other compilers.
+# Way of the program, functions counted, what they do, and what it takes for each message. With gcc 12 that is exact, so
+# that one instruction more is seen; other compilers may take so much more.
+OTHERS = 1.25
 BOUNDS = [
-    ("single", ["mapring_publish"], "copying publish of 8 B", 47),
-    ("batch", ["mapring_publish_batch"], "copying publish of 8 B, 64 at once", 43),
-    ("single", ["mapring_read", "mapring_release"], "reading 8 B in place, one at a time", 133),
-    ("batch", ["mapring_read", "mapring_release"], "reading 8 B in place, 64 at once", 45),
-    ("copy", ["mapring_receive"], "copying receive of 8 B, one at a time", 156),
-    ("copy-batch", ["mapring_receive"], "copying receive of 8 B, 64 at once", 97),
+    ("single", ["mapring_publish"], "copying publish of 8 B", 39.2),
+    ("batch", ["mapring_publish_batch"], "copying publish of 8 B, 64 at once", 37.6),
+    ("single", ["mapring_read"], "reading 8 B in place, one at a time", 58.1),
+    ("single", ["mapring_release"], "releasing it", 18.1),
+    ("batch", ["mapring_read", "mapring_release"], "reading and releasing 8 B, 64 at once", 31.7),
+    ("copy", ["mapring_receive"], "copying receive of 8 B, one at a time", 91.2),
+    ("copy-batch", ["mapring_receive"], "copying receive of 8 B, 64 at once", 51.5),
 ]
 
 
@@ -47,6 +49,7 @@ def main():
     failed = False
     with tempfile.TemporaryDirectory() as folder:
         for way, functions, what, most in BOUNDS:
+            most = most if sys.argv[2] == "gcc 12" else round(most * OTHERS)
             count = counted(sys.argv[1], way, functions, folder)
             verdict = "TOO MANY" if count > most else "ok" if count <= TARGET else f"ok, but the target is {TARGET}"
             print(f"{what:40} {count:7.1f} instructions, at most {most}: {verdict}", flush=True)

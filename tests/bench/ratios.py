@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Compares what mapring does with what the machine and a plain ring do in the same rounds, by bounds that a loss of a
-factor of 1.5 would break.
+factor of 1.5 would break. Two threads of one core share their caches, so that other things count there: no bounds for it.
 
 On a machine on which others work as well, most samples are dropped; then another attempt is made, until one was quiet
 or the time is over. A bound is broken when two quiet attempts break it."""
@@ -18,21 +18,23 @@ DROPPED_AT_MOST = 0.35
 ROUNDS_FEWEST = 5
 
 # Title, bytes, what is measured, what it is compared with ("ratio": with the first row, "of_limit": with the best
-# limit), and the bound.
+# limit), the bound, and what it was when this was written, with the processors far apart.
 BOUNDS = [
-    ("publish, no consumer", 64, "publish", "ratio", "at most", 1.4),
-    ("publish, no consumer", 4096, "publish", "ratio", "at most", 1.4),
-    ("publish, no consumer", 64, "publish, 16 at once", "ratio", "at most", 1.35),
-    ("ping-pong round trip", 64, "mapring", "ratio", "at most", 2.0),
-    ("throughput, one consumer", 64, "publish, read", "ratio", "at least", 1.3),
-    ("throughput, one consumer", 64, "publish, read", "of_limit", "at least", 0.28),
-    ("throughput, one consumer", 4096, "publish, read", "ratio", "at least", 0.8),
-    ("throughput, one consumer", 4096, "publish, read", "of_limit", "at least", 0.55),
+    ("publish, no consumer", 64, "publish", "ratio", "at most", 1.4),  # 1.08
+    ("publish, no consumer", 4096, "publish", "ratio", "at most", 1.15),  # 0.80
+    ("publish, no consumer", 64, "publish, 16 at once", "ratio", "at most", 0.92),  # 0.65
+    ("ping-pong round trip", 64, "mapring", "ratio", "at most", 1.7),  # 1.20
+    ("throughput, one consumer", 64, "publish, read", "ratio", "at least", 1.25),  # 1.7
+    ("throughput, one consumer", 64, "publish, read", "of_limit", "at least", 0.28),  # 0.40
+    ("throughput, one consumer", 512, "publish, read", "ratio", "at least", 2.0),  # 2.9
+    ("throughput, one consumer", 512, "publish, read", "of_limit", "at least", 0.58),  # 0.85
+    ("throughput, one consumer", 4096, "publish, read", "ratio", "at least", 0.85),  # 1.23
+    ("throughput, one consumer", 4096, "publish, read", "of_limit", "at least", 0.6),  # 0.90
 ]
 
 
 def measure(program):
-    command = [program, "steer", "--json", "--sizes", "64,4096", "--rounds", "12", "--seconds", "20"]
+    command = [program, "steer", "--json", "--sizes", "64,512,4096", "--rounds", "12", "--seconds", "25"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if run.returncode != 0:
         sys.exit(f"{' '.join(command)} ended with {run.returncode}: {run.stderr}")
@@ -52,7 +54,7 @@ def judge(report):
         ratios = [
             subject[against]["median"]
             for comparison in report["comparisons"]
-            if comparison["title"] == title and comparison["bytes"] == size
+            if comparison["title"] == title and comparison["bytes"] == size and comparison["distance"] != "same core"
             for subject in comparison["subjects"]
             if subject["name"] == name and against in subject and subject[against]["rounds"] >= ROUNDS_FEWEST
         ]
