@@ -168,7 +168,6 @@ def little_tmpfs(folder):
     reasons = [row.get("not_measured", "") for row in rows(json.loads(small.stdout))]
     check(small.returncode == 1, "a full tmpfs: fails", small.returncode, small.stderr)
     check(any("MAPRING_" in reason for reason in reasons), "a full tmpfs: rows say why", reasons)
-    check(any("not_measured" not in row for row in rows(json.loads(small.stdout))), "a full tmpfs: the rest goes on")
 
 
 def others(folder):
