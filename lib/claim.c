@@ -193,8 +193,7 @@ static int32_t wait_for_room(struct mapring_producer *producer, int64_t timeout_
  * Who writes where a consumer has just read takes its cache lines from it, and one that fills the ring goes to sleep
  * and has to be woken at every turn: both crawl. So when the slowest is far behind, though not yet in the way, the
  * producer pauses at each stride for about a third of the time that filling one takes. Between consumers that are fast
- * enough and a producer that is only a little faster the ring then never gets full: 64 KiB at a time, 25 GB/s instead
- * of 10 to 25 (docs/benchmarks.md).
+ * enough and a producer that is only a little faster the ring then never gets full. What it brings: docs/benchmarks.md.
  */
 #define BYTES_PER_PAUSE_NS 64u
 #define PAUSE_MAX_NS 5000u
