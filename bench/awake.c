@@ -182,8 +182,8 @@ void awake_plan(struct plan *plan, const struct options *options)
     comparison->note = "in bursts; the consumer, on another processor, reads between them. The fence is the fall-back "
                        "where membarrier(2) is refused";
     for (unsigned i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        /* Each round has a new ring: where its memory lies makes a difference of some per cent. */
         struct crew *crew = plan_crew((struct crew){.members = 2,
-                                                    .resident = true,
                                                     .capacity = options->capacity,
                                                     .context = libraries[i],
                                                     .open = open_member,
