@@ -103,6 +103,8 @@ static NOINLINE int32_t release_carefully(struct mapring_consumer *consumer, uin
         return give_up_torn(consumer);
     consumer->unreleased -= count;
     tell_released(consumer);
+    if (consumer->descriptor != NULL && consumer->unreleased == 0)
+        descriptor_settle_released(consumer);
     return MAPRING_OK;
 }
 
@@ -326,11 +328,17 @@ static NOINLINE int32_t read_carefully(struct mapring_consumer *consumer, maprin
 }
 
 /* For those who are not plain. */
+static int32_t read_as_it_may(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max,
+                              int64_t timeout_ns)
+{
+    return consumer->group != NULL ? group_read(consumer, messages, max, timeout_ns)
+                                   : read_carefully(consumer, messages, max, timeout_ns);
+}
+
 static NOINLINE int32_t read_otherwise(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max,
                                        int64_t timeout_ns)
 {
-    int32_t result = consumer->group != NULL ? group_read(consumer, messages, max, timeout_ns)
-                                             : read_carefully(consumer, messages, max, timeout_ns);
+    int32_t result = read_as_it_may(consumer, messages, max, timeout_ns);
     return consumer->descriptor == NULL ? result : descriptor_settle(consumer, result);
 }
 
@@ -356,7 +364,7 @@ static int32_t receive_carefully(struct mapring_consumer *consumer, uint8_t *buf
     uint64_t used = 0; /* bytes of the buffer, a multiple of 8 */
     for (uint32_t count = 0;; count++) {
         mapring_message *message = &messages[count];
-        int32_t found = count == max ? 0 : mapring_read(consumer, message, 1, count == 0 ? timeout_ns : 0);
+        int32_t found = count == max ? 0 : read_as_it_may(consumer, message, 1, count == 0 ? timeout_ns : 0);
         struct mark from = {0};
         if (found == 1)
             from = (struct mark){consumer->position - record_size(message->length), message->sequence, 0};

@@ -149,17 +149,25 @@ static int32_t take_silence(struct mapring_consumer *consumer)
     return alone ? MAPRING_NO_PRODUCER : MAPRING_OK;
 }
 
+/* Whoever was just given messages gets on with them first: what it takes to sleep again comes with their release, or
+ * with the next call. */
 int32_t descriptor_settle(struct mapring_consumer *consumer, int32_t result)
 {
-    if (result > 0)
+    if (result > 0) {
         consumer->descriptor->gathers_until = 0;
-    int32_t status = result == 0 ? take_silence(consumer) : result;
-    if (is_ready(consumer)) {
-        tell(consumer);
-        return status;
+        return result;
     }
-    int32_t prepared = prepare(consumer);
+    int32_t status = result == 0 ? take_silence(consumer) : result;
+    int32_t prepared = descriptor_settle_released(consumer);
     return status == 0 ? prepared : status;
+}
+
+int32_t descriptor_settle_released(struct mapring_consumer *consumer)
+{
+    if (!is_ready(consumer))
+        return prepare(consumer);
+    tell(consumer);
+    return MAPRING_OK;
 }
 
 static void free_descriptor(struct consumer_descriptor *descriptor)

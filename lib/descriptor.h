@@ -10,9 +10,12 @@
 
 struct mapring_consumer;
 
-/* After a call that read, of a consumer that has a descriptor: makes this ready, or unready, as there is something to
- * read or not. Returns `result`, or if that is 0 why nothing will come. */
+/* After a call that read, of a consumer that has a descriptor: if it got nothing, makes this ready, or unready, as
+ * there is something to read or not. Returns `result`, or if that is 0 why nothing will come. */
 int32_t descriptor_settle(struct mapring_consumer *consumer, int32_t result);
+
+/* The same after everything that was read is released. */
+int32_t descriptor_settle_released(struct mapring_consumer *consumer);
 
 /* The next call that finds nothing begins anew with the consumer's watermark. */
 void descriptor_forget_watermark(struct mapring_consumer *consumer);

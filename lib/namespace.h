@@ -17,6 +17,7 @@
 #define descriptor_leave mapring_private_descriptor_leave
 #define descriptor_method mapring_private_descriptor_method
 #define descriptor_settle mapring_private_descriptor_settle
+#define descriptor_settle_released mapring_private_descriptor_settle_released
 #define end_run mapring_private_end_run
 #define forget_undue mapring_private_forget_undue
 #define geometry_of mapring_private_geometry_of

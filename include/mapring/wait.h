@@ -75,9 +75,10 @@ enum {
  * something to say, messages, the end of the stream or a loss, and not otherwise. On Windows it is a HANDLE for
  * WaitForMultipleObjects() and the like, signalled while that is so, and nothing else may be done with it.
  *
- * Whoever finds it readable calls mapring_read() or mapring_receive() with a timeout of 0 until that returns 0: the
- * call that leaves nothing to read makes it unreadable, and has the next message make it readable again. So it is these
- * calls that keep it right; with it, each that leaves nothing takes 2 to 3 us. It is never to be read or closed by the
+ * Whoever finds it readable calls mapring_read() or mapring_receive() with a timeout of 0 until that returns 0. What
+ * makes it unreadable, and has the next message make it readable again, is the call that finds nothing, or the
+ * mapring_release() that gives back the last message there was; not the call that hands messages out, which would delay
+ * them by the 2 to 3 us that it takes. It is never to be read or closed by the
  * caller: it belongs to the consumer, and is closed with it.
  *
  * Nobody is relied on for ever: so it is also readable for a moment, with nothing to read, after 1 s of silence; after

@@ -106,12 +106,14 @@ Test(descriptors, receiving_keeps_it_right)
         cr_assert_status(mapring_receive(ends.consumer, buffer, 8, messages, 4, 0), MAPRING_BUFFER_TOO_SMALL);
         cr_assert(is_readable(descriptor), "it is not consumed");
         cr_assert_status(mapring_receive(ends.consumer, buffer, sizeof buffer, messages, 4, 0), 1);
+        cr_assert_status(mapring_receive(ends.consumer, buffer, sizeof buffer, messages, 4, 0), 0);
         cr_assert(!is_readable(descriptor));
         for (uint64_t i = 0; i < 3; i++)
             put(&ends, 8, i);
         cr_assert_status(mapring_receive(ends.consumer, buffer, sizeof buffer, messages, 2, 0), 2);
         cr_assert(is_readable(descriptor));
         cr_assert_status(mapring_receive(ends.consumer, buffer, sizeof buffer, messages, 4, 0), 1);
+        cr_assert_status(mapring_receive(ends.consumer, buffer, sizeof buffer, messages, 4, 0), 0);
         cr_assert(!is_readable(descriptor));
         close_ends(&ends);
     }
