@@ -129,6 +129,22 @@ static void begin_range(struct mapring_consumer *consumer, struct mark from, uin
     consumer->inherited = inherited;
 }
 
+/* A place that cannot be protected is one that the mark has left. If it has not, after so many looks, somebody put it
+ * where no message is. */
+#define REFUSALS_MAX 10000u
+
+struct refusals {
+    uint64_t word;
+    uint32_t count;
+};
+
+static bool is_nonsense(struct refusals *refusals, uint64_t word)
+{
+    refusals->count = word == refusals->word ? refusals->count + 1 : 0;
+    refusals->word = word;
+    return refusals->count == REFUSALS_MAX;
+}
+
 /* Takes up to `max` messages: 1 if it got some, 0 if there are none, or MAPRING_CORRUPT. */
 static int32_t take(struct mapring_consumer *consumer, uint32_t max)
 {
@@ -136,6 +152,7 @@ static int32_t take(struct mapring_consumer *consumer, uint32_t max)
     struct group *group = consumer->group;
     const struct stream *stream = consumer->ring.stream;
     bool placed = false;
+    struct refusals refusals = {0, 0};
     for (;;) {
         /* Pairs with the compare-and-swap below: who sees the mark of another sees a frontier beyond it. */
         uint64_t word = load64_acquire(&group->mark);
@@ -153,7 +170,13 @@ static int32_t take(struct mapring_consumer *consumer, uint32_t max)
         /* 0 first: should we die from here on, what the slot says is not ours yet. */
         store64_relaxed(&slot->end, 0);
         placed = true;
-        if (!slot_place_at(&consumer->ring, consumer->slot, from) || load64_relaxed(&group->mark) != word)
+        if (!slot_place_at(&consumer->ring, consumer->slot, from)) {
+            if (!is_nonsense(&refusals, word))
+                continue;
+            let_range_go(consumer);
+            return MAPRING_CORRUPT;
+        }
+        if (load64_relaxed(&group->mark) != word)
             continue;
         /* From here on nothing behind the mark is overwritten, so it cannot come round to the same word. */
         struct mark end;

@@ -455,3 +455,29 @@ Test(streams, a_full_slot_table)
     unview_segment(&view);
     close_ends(&ends);
 }
+
+/* A group whose mark was set to what is overwritten long since: its members are told so, and do not try for ever. */
+Test(streams, a_mark_in_the_past)
+{
+    struct ends ends = open_ends(4096);
+    char path[512];
+    path_of_name(path, ends.name);
+    mapring_consumer_options options = {.struct_size = sizeof options, .kind = MAPRING_MEMBER, .group = "workers"};
+    mapring_consumer *member;
+    cr_assert_geq(mapring_consumer_open(ends.name, &options, &member), 0);
+    mapring_message message;
+    for (uint64_t i = 0; i < 1000; i++) {
+        put(&ends, 8, i);
+        take(&ends, 8, i);
+        cr_assert_status(mapring_read(member, &message, 1, 0), 1);
+        cr_assert_status(mapring_release(member, 1), MAPRING_OK);
+    }
+    struct segment_view view = view_segment(path);
+    for (uint64_t past = 64; past < 4096; past += 1000) {
+        view.readers->groups[0].mark.word = past / 8;
+        cr_assert_status(mapring_read(member, &message, 1, 0), MAPRING_CORRUPT);
+    }
+    unview_segment(&view);
+    mapring_consumer_close(member);
+    close_ends(&ends);
+}
