@@ -22,6 +22,7 @@ bool sleeper_set_waiting(struct sleeper *sleeper, uint32_t waiting)
         return false;
     sleeper->waiting = waiting;
     sleeper->spin_ns = SPIN_MAX_NS;
+    sleeper->rested = true;
     return true;
 }
 
@@ -137,11 +138,17 @@ void wait_at_address(struct sleeper *sleeper, uint64_t address)
  * they would all go to sleep again with one. So the first says that it has fenced. While that stands the next publish
  * finds a sleeper, and so fences before it looks who there is: for the others a fence of their own is enough. Who wakes
  * takes it back together with the bits.
+ *
+ * Only for those who slept for a while. In a dense stream the quicker all are asleep again, the more often the producer
+ * wakes them: 32 consumers on two processors would be woken for every third message, and get 10 thousand a second
+ * instead of 4 million (mapring-bench fanout).
  */
+#define RESTED_NS 200000u
+
 static bool fence_to_sleep(struct sleeper *sleeper)
 {
     shared64 *sleepers = &sleeper->bell->sleepers;
-    if ((load64_relaxed(sleepers) & SLEEPERS_FENCED) != 0) {
+    if (sleeper->rested && (load64_relaxed(sleepers) & SLEEPERS_FENCED) != 0) {
         /* Pairs with the fences in look_closer() and wake_all(); and with the heavy one before the compare-and-swap
          * below, so that what was brought before that is seen. */
         fence_full();
@@ -152,7 +159,8 @@ static bool fence_to_sleep(struct sleeper *sleeper)
     bool fenced = platform_heavy_fence();
     uint64_t seen = load64_relaxed(sleepers);
     /* Not lowered since it was raised: nobody else has this bit. */
-    if (fenced && sleeper->leads && sleeper->number < PLATFORM_OWN_BITS && (seen & sleeper_bit(sleeper->number)) != 0)
+    if (fenced && sleeper->leads && sleeper->rested && sleeper->number < PLATFORM_OWN_BITS &&
+        (seen & sleeper_bit(sleeper->number)) != 0)
         /* Needs no order: there are fences on both sides. If it fails somebody else says so, or was woken. */
         compare_and_swap64(sleepers, seen, seen | SLEEPERS_FENCED);
     return wait_is_covered(sleeper, fenced);
@@ -187,6 +195,7 @@ enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
         uint64_t until = covered ? quantum_end : min64(quantum_end, now + wait_unfenced_ns(sleeper));
         count64(&sleeper->counts->parks);
         platform_park(sleeper->parking, &bell->doorbell, remembered, min64(until, deadline_ns));
+        sleeper->rested = platform_clock_ns() - now >= RESTED_NS;
         /* Before the bit and the heavy fence again, which are for who sleeps on. */
         if (sleeper->ready(sleeper->context))
             return WAIT_READY;
