@@ -16,7 +16,11 @@
 /* How often a fast producer may overtake the walk. */
 #define ROUNDS 100
 
-enum claimant { INDEX, CURSOR, GROUP };
+/* Of a claim that says nothing of it. */
+#define ANY_SEQUENCE UINT64_MAX
+
+/* A MARK lies beyond its cursor: it is about to be told, or its consumer died before that. */
+enum claimant { INDEX, CURSOR, MARK, GROUP };
 
 /* Something that says: at this position a record begins, and the next message has this number. */
 struct claim {
@@ -57,22 +61,40 @@ static void gather_index(const struct ring *ring, struct claims *claims, mapring
     }
 }
 
+/* Not if nobody is waited for there, or if it is on the move. */
+static void gather_cursor(const struct slot *slot, uint64_t capacity, struct claims *claims)
+{
+    uint64_t state = load64_relaxed(&slot->state);
+    uint64_t kind = state & SLOT_KIND_MASK;
+    if ((kind != MAPRING_RELIABLE && kind != MAPRING_MEMBER) || (state & SLOT_LET_GO) != 0)
+        return;
+    /* Pairs with the release store in slot_tell(): we find the headers before it, and no older mark. */
+    uint64_t cursor = load64_acquire(&slot->cursor);
+    /* What a member says before it took anything may be long out of date. */
+    if (cursor == NO_POSITION || (kind == MAPRING_MEMBER && load64_relaxed(&slot->end) == 0))
+        return;
+    uint64_t word = load64_relaxed(&slot->mark);
+    uint64_t sequence = mark_sequence_near(word, load64_relaxed(&slot->sequence));
+    /* Pairs with the release store in slot_announce(), and with the full fence in slot_place_at() before a member
+     * stores the end: a cursor that was not in its place yet has changed. */
+    fence_acquire();
+    if (load64_relaxed(&slot->cursor) != cursor || load64_relaxed(&slot->state) != state)
+        return;
+    struct mark mark = {mark_position_from(word, cursor), sequence, 0};
+    if (cursor >= NO_POSITION - 2 * CAPACITY_MAX || cursor % 8 != 0 || mark.position - cursor > capacity) {
+        add(claims, (struct mark){NO_POSITION, 0, 0}, CURSOR); /* nothing begins there */
+    } else if (mark.position == cursor) {
+        add(claims, mark, CURSOR);
+    } else {
+        add(claims, (struct mark){cursor, ANY_SEQUENCE, 0}, CURSOR);
+        add(claims, mark, MARK);
+    }
+}
+
 static void gather_cursors(const struct ring *ring, struct claims *claims)
 {
-    for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
-        const struct slot *slot = &ring->readers->slots[i];
-        uint64_t kind = load64_relaxed(&slot->state) & SLOT_KIND_MASK;
-        struct mark mark;
-        if ((kind != MAPRING_RELIABLE && kind != MAPRING_MEMBER) || !slot_counts(slot) ||
-            load64_relaxed(&slot->cursor) == NO_POSITION)
-            continue;
-        /* What a member says before it took anything may be long out of date. */
-        if (kind == MAPRING_MEMBER && load64_relaxed(&slot->end) == 0)
-            continue;
-        if (!slot_told(slot, &mark))
-            mark = (struct mark){NO_POSITION, 0, 0}; /* nothing begins there */
-        add(claims, mark, CURSOR);
-    }
+    for (uint32_t i = 0; i < ring->geometry.slot_count; i++)
+        gather_cursor(&ring->readers->slots[i], ring->geometry.capacity, claims);
 }
 
 static void gather_groups(const struct ring *ring, uint64_t near, struct claims *claims)
@@ -96,10 +118,18 @@ static int compare(const void *left, const void *right)
 
 static void judge(mapring_check_report *report, const struct claim *claim, bool right)
 {
-    uint32_t *const kinds[] = {
-        [INDEX] = &report->bad_index, [CURSOR] = &report->bad_cursors, [GROUP] = &report->bad_groups};
+    uint32_t *const kinds[] = {[INDEX] = &report->bad_index,
+                               [CURSOR] = &report->bad_cursors,
+                               [MARK] = &report->bad_cursors,
+                               [GROUP] = &report->bad_groups};
     if (!right)
         object(report, kinds[claim->claimant], claim->mark.position);
+}
+
+static bool is_at(const struct claim *claim, struct mark mark)
+{
+    return claim->mark.position == mark.position &&
+           (claim->mark.sequence == mark.sequence || claim->mark.sequence == ANY_SEQUENCE);
 }
 
 /* Behind a record that is none the next place where one begins is told by the index. Claims between them cannot be
@@ -129,9 +159,7 @@ static void walk(const struct ring *ring, struct mark *mark, uint64_t intact, co
     bool lost = false;
     while (!lost) {
         for (; next < claims->count && claims->list[next].mark.position <= mark->position; next++)
-            judge(report, &claims->list[next],
-                  claims->list[next].mark.position == mark->position &&
-                      claims->list[next].mark.sequence == mark->sequence);
+            judge(report, &claims->list[next], is_at(&claims->list[next], *mark));
         uint64_t offset = mark->position & (capacity - 1);
         /* Pairs with the release store of a header in producer.c. */
         uint64_t header = load64_racing(ring_header(ring, mark->position));
@@ -151,12 +179,15 @@ static void walk(const struct ring *ring, struct mark *mark, uint64_t intact, co
         mark->position += size;
     }
     report->messages = mark->sequence;
+    /* A mark that is not told yet may come before its headers. */
     for (; next < claims->count; next++)
-        judge(report, &claims->list[next], lost && claims->list[next].mark.position < start + capacity);
+        judge(report, &claims->list[next],
+              claims->list[next].claimant == MARK || (lost && claims->list[next].mark.position < start + capacity));
 }
 
-/* `ended` was read before the walk, which then came to `newest`. */
-static void check_limits(const struct ring *ring, uint64_t ended, struct mark newest, mapring_check_report *report)
+/* `acted` and `ended` were read before the walk, which then came to `newest`. */
+static void check_limits(const struct ring *ring, uint64_t acted, uint64_t ended, struct mark newest,
+                         mapring_check_report *report)
 {
     const struct stream *stream = ring->stream;
     uint64_t capacity = ring->geometry.capacity;
@@ -164,13 +195,12 @@ static void check_limits(const struct ring *ring, uint64_t ended, struct mark ne
     if (ended != NO_POSITION && ended != newest.position && report->bad_records == 0 &&
         load64_relaxed(&stream->end) == ended)
         object(report, &report->bad_limits, newest.position);
-    /* Pairs with the full fence in advance_frontier(): the frontier was announced before. */
-    uint64_t acted = load64_acquire(&stream->acted);
-    uint64_t frontier = load64_relaxed(&stream->frontier);
-    if (acted % 8 != 0 || acted < newest.position || acted - newest.position > capacity)
-        object(report, &report->bad_limits, newest.position);
-    /* Never more than a capacity beyond the end, which moved on by less than one if we were not overtaken. */
-    else if (frontier % 8 != 0 || frontier < acted || frontier - newest.position > 2 * capacity)
+    /* Announced before it is acted on, and never more than a capacity beyond what was acted on before. Pairs with the
+     * release fence in advance_frontier(): we find that. */
+    uint64_t frontier = load64_acquire(&stream->frontier);
+    uint64_t acted_by_now = load64_relaxed(&stream->acted);
+    if (acted_by_now % 8 != 0 || acted_by_now < newest.position || frontier % 8 != 0 || frontier < acted ||
+        frontier > acted_by_now + capacity)
         object(report, &report->bad_limits, newest.position);
     if ((ring->geometry.flags & MAPRING_DURABLE) != 0 && !checkpoints_are_sound(ring))
         object(report, &report->bad_checkpoints, newest.position);
@@ -208,9 +238,9 @@ static int32_t check(const struct ring *ring, struct claims *claims, mapring_che
     for (uint32_t round = 0; round < ROUNDS; round++) {
         *report = (mapring_check_report){.struct_size = sizeof *report, .capacity = capacity};
         claims->count = 0;
+        /* Cursors that are read behind it lie where this leaves them intact: index_find(), between them, has the
+         * acquire fence for that. */
         uint64_t acted = load64_relaxed(&stream->acted);
-        /* Pairs with the release stores of cursors: those read now lie where this leaves them intact. */
-        fence_acquire();
         uint64_t intact = overwritten_below(acted, capacity);
         /* Farther from being overwritten, each time that it was. */
         uint64_t ahead = min64(round, STRIDE_COUNT - 2) * (capacity / STRIDE_COUNT);
@@ -229,19 +259,17 @@ static int32_t check(const struct ring *ring, struct claims *claims, mapring_che
         gather_cursors(ring, claims);
         gather_groups(ring, newest.sequence, claims);
         qsort(claims->list, claims->count, sizeof *claims->list, compare);
-        /* Pairs with the release stores of the end, after the last commit, and of cursors: we find what they had. */
+        /* Pairs with the release store in mapring_end(): we find the last message. */
         uint64_t ended = load64_acquire(&stream->end);
-        fence_acquire();
         uint64_t begun = start.position;
         report->oldest = start.sequence;
         walk(ring, &start, intact, claims, report);
-        check_limits(ring, ended, start, report);
-        /* Pairs with the release fence in advance_frontier(), as in is_lapped(). */
-        fence_acquire();
-        if (begun >= overwritten_below(load64_relaxed(&stream->acted), capacity)) {
-            check_holders(ring, report);
-            return MAPRING_OK;
-        }
+        /* As in is_lapped(); but the walk acquires what it reads, and so needs no fence. */
+        if (begun < overwritten_below(load64_relaxed(&stream->acted), capacity))
+            continue;
+        check_limits(ring, acted, ended, start, report);
+        check_holders(ring, report);
+        return MAPRING_OK;
     }
     return MAPRING_BUSY;
 }
@@ -261,7 +289,7 @@ int32_t mapring_check(const char *name, const char *file, mapring_check_report *
     if (status < 0)
         return status;
     struct claims claims = {0};
-    claims.list = calloc(STRIDE_COUNT + ring.geometry.slot_count + GROUPS_MAX, sizeof *claims.list);
+    claims.list = calloc(STRIDE_COUNT + 2 * ring.geometry.slot_count + GROUPS_MAX, sizeof *claims.list);
     status = claims.list == NULL ? MAPRING_NO_MEMORY : check(&ring, &claims, report);
     free(claims.list);
     ring_close(&ring);

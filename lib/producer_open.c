@@ -332,7 +332,8 @@ int32_t mapring_end(mapring_producer *producer)
     end_run(producer);
     producer->ended = true;
     producer->limit = producer->next;
-    store64_relaxed(&producer->ring.stream->end, producer_position(producer));
+    /* Pairs with the acquire load in check(): who looks at the ring as a whole finds the last message too. */
+    store64_release(&producer->ring.stream->end, producer_position(producer));
     wake_all(producer);
     return MAPRING_OK;
 }

@@ -8,7 +8,7 @@
 
 static const struct model_program *const lists[] = {stream_scenarios, parking_scenarios, waiting_scenarios,
                                                     death_scenarios,  lossy_scenarios,   group_scenarios,
-                                                    heir_scenarios,   named_scenarios};
+                                                    heir_scenarios,   named_scenarios,   verify_scenarios};
 
 static struct model_result result;
 

@@ -5,7 +5,6 @@
 
 #include "core.h"
 
-#define NAME "model"
 #define STREAM_OFFSET 65536u
 #define READERS_OFFSET 131072u
 #define LENGTH_MAX 1024u
@@ -29,7 +28,7 @@ void create_ring_as(uint32_t thread, mapring_producer_options options)
     options.mode = MAPRING_CREATE_NEW;
     options.capacity = CAPACITY_MIN;
     model_act_as(thread);
-    must(mapring_producer_open(NAME, &options, &producers[thread]), "creation");
+    must(mapring_producer_open(RING_NAME, &options, &producers[thread]), "creation");
 }
 
 void create_ring(uint32_t thread, uint64_t first_position, uint32_t slot_count)
@@ -40,13 +39,13 @@ void create_ring(uint32_t thread, uint64_t first_position, uint32_t slot_count)
 int32_t open_producer(void)
 {
     mapring_producer_options options = {.struct_size = sizeof options, .mode = MAPRING_OPEN_EXISTING};
-    return mapring_producer_open(NAME, &options, &producers[model_self()]);
+    return mapring_producer_open(RING_NAME, &options, &producers[model_self()]);
 }
 
 int32_t open_consumer_as(mapring_consumer_options options)
 {
     options.struct_size = sizeof options;
-    return mapring_consumer_open(NAME, &options, &consumers[model_self()]);
+    return mapring_consumer_open(RING_NAME, &options, &consumers[model_self()]);
 }
 
 int32_t open_consumer(uint32_t start)

@@ -10,6 +10,8 @@
 #include "layout.h"
 #include "model.h"
 
+#define RING_NAME "model"
+
 /* Handles, by the thread that uses them; opened in setup or by the thread itself. */
 extern mapring_producer *producers[MODEL_THREADS_MAX];
 extern mapring_consumer *consumers[MODEL_THREADS_MAX];

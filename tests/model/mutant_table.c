@@ -80,13 +80,15 @@ const struct mutant mutants[] = {
     {"watch.c", "is_lapped", "load64_acquire(&consumer->ring.stream->acted)", MUTATE_RELAX, "advance_frontier()", "evicted", NULL},
     {"index.c", "walk_until", "load64_racing(", MUTATE_RELAX, "commit_header()", "observer", NULL},
     {"reclaim.c", "let_go_slow", "compare_and_swap64(", MUTATE_OMIT, "take_notice()", "evicted, waited for", NULL},
-    {"check.c", "walk", "load64_racing(", MUTATE_RELAX, "commit_header()", NULL, "no scenario: it only tells people"},
-    {"check.c", "check", "fence_acquire()", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
-    {"check.c", "check", "fence_acquire()", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
-    {"check.c", "check", "fence_acquire()", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
-    {"check.c", "check", "load64_acquire(&stream->end)", MUTATE_RELAX, "mapring_end()", NULL, "no scenario: it only tells people"},
-    {"check.c", "check_limits", "load64_acquire(&stream->acted)", MUTATE_RELAX, "advance_frontier()", NULL, "no scenario: it only tells people"},
-    {"check.c", "gather_groups", "load64_acquire(", MUTATE_RELAX, "take()", NULL, "no scenario: it only tells people"},
+
+    /* Verifying what is in use. */
+    {"check.c", "walk", "load64_racing(", MUTATE_RELAX, "commit_header()", "check, lap", NULL},
+    {"check.c", "check", "load64_acquire(&stream->end)", MUTATE_RELAX, "mapring_end()", "check, end", NULL},
+    {"producer_open.c", "mapring_end", "store64_release(", MUTATE_RELAX, "check()", "check, end", NULL},
+    {"check.c", "check_limits", "load64_acquire(&stream->frontier)", MUTATE_RELAX, "advance_frontier()", "check, overtaken", NULL},
+    {"check.c", "gather_cursor", "load64_acquire(&slot->cursor)", MUTATE_RELAX, "slot_tell()", "check, cursor", NULL},
+    {"check.c", "gather_cursor", "fence_acquire()", MUTATE_RELAX, "slot_announce(), slot_place_at()", "check, joiner", NULL},
+    {"check.c", "gather_groups", "load64_acquire(", MUTATE_RELAX, "take()", "check, group", NULL},
 
     /* Groups. */
     {"group.c", "take", "compare_and_swap64(&group->mark", MUTATE_NO_RELEASE, "take(), look_at_cursors()", "group of two, strides", NULL},

@@ -14,6 +14,7 @@ extern const struct model_program lossy_scenarios[];   /* reading what may be ov
 extern const struct model_program group_scenarios[];   /* competing consumers, */
 extern const struct model_program heir_scenarios[];    /* and what they leave to each other */
 extern const struct model_program named_scenarios[];   /* coming back */
+extern const struct model_program verify_scenarios[];  /* verifying a ring in use */
 
 /* Each list ends with a scenario that has no name. */
 
