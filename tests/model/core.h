@@ -45,7 +45,7 @@ enum object {
     OBJECT_THREAD,
     OBJECT_LOCK = OBJECT_THREAD + MODEL_THREADS_MAX,
     OBJECT_QUEUE = OBJECT_LOCK + 16,
-    OBJECT_LIFE = OBJECT_QUEUE + 4,
+    OBJECT_LIFE = OBJECT_QUEUE + 5,
     OBJECT_COUNT = OBJECT_LIFE + MODEL_THREADS_MAX
 };
 
@@ -87,6 +87,7 @@ struct thread {
 
     /* Parking (platform.c). */
     const void *doorbell;
+    const void *other_doorbell; /* it sleeps on both, and whoever is woken on either wakes it; or NULL */
     uint32_t sleeper;
     uint64_t deadline_ns;
     bool writes_identity; /* it has mapped the identity of a ring to write it */

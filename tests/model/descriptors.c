@@ -14,10 +14,11 @@ struct platform_descriptor {
     bool ready;
     struct view view; /* what those knew who made it ready */
     uint64_t alarm_ns;
+    uint64_t contents; /* stands for what opening it fills, and who has its address reads */
 };
 
-/* The queues of both bells come first (platform.c). */
-#define FIRST_QUEUE 2u
+/* The queues of doorbells come first (platform.c). */
+#define FIRST_QUEUE 3u
 #define DESCRIPTORS 2u
 
 static struct platform_descriptor *descriptors[DESCRIPTORS];
@@ -42,6 +43,23 @@ static void leave_turn(void)
         turn_taken();
 }
 
+static const struct model_site contents_site = {"", "platform_descriptor", "a descriptor", 0, MODEL_COPY, 0};
+
+static void fill(struct platform_descriptor *descriptor)
+{
+    const uint64_t one = 1;
+    if (!run.alone)
+        model_write(&descriptor->contents, &one, sizeof one, &contents_site);
+}
+
+/* A data race, if nothing orders it behind the opening. */
+static void use(struct platform_descriptor *descriptor)
+{
+    uint64_t contents;
+    if (!run.alone)
+        model_read(&contents, &descriptor->contents, sizeof contents, &contents_site);
+}
+
 int32_t platform_descriptor_open(bool futex, struct platform_descriptor **out)
 {
     if (futex)
@@ -52,6 +70,7 @@ int32_t platform_descriptor_open(bool futex, struct platform_descriptor **out)
         if (++descriptor->number == DESCRIPTORS)
             model_fail("more descriptors than the model has");
     descriptors[descriptor->number] = descriptor;
+    fill(descriptor);
     *out = descriptor;
     return MAPRING_OK;
 }
@@ -93,6 +112,7 @@ static void make_ready(struct platform_descriptor *descriptor)
 
 void platform_descriptor_set(struct platform_descriptor *descriptor)
 {
+    use(descriptor);
     make_ready(descriptor);
 }
 
@@ -199,19 +219,6 @@ void platform_descriptor_remove(struct platform_descriptor *descriptor, int64_t 
 {
     (void)descriptor;
     (void)other;
-}
-
-bool platform_park_any(const struct platform_doorbell *doorbells, uint32_t count, uint64_t deadline_ns)
-{
-    (void)doorbells;
-    (void)count;
-    (void)deadline_ns;
-    return false;
-}
-
-void platform_unpark(const shared32 *word)
-{
-    (void)word;
 }
 
 bool platform_uring_is_there(void)

@@ -37,6 +37,8 @@ struct model_program {
     uint32_t heavy;  /* bit t: heavy fences reach thread t, and it can issue them */
     uint32_t early;  /* bit t: one sleep of thread t may end early, by chance or by its deadline */
 
+    bool parks_on_any; /* threads can sleep on several doorbells at once */
+
     bool early_name; /* a segment can be opened by its name from its creation on, as on Windows */
 
     bool large; /* not finished in any usual time: for campaigns */

@@ -64,11 +64,11 @@ const struct mutant mutants[] = {
     {"wait.c", "wait_at_address", "or64(&sleeper->bell->distant", MUTATE_OMIT, "ring_bell()", "wait set, fences", NULL},
     {"wait.c", "wait_at_address", "fence_release()", MUTATE_RELAX, "ring_bell()", "wait set, fences", NULL},
     {"wait.c", "ring_bell", "and64_acquire(&bell->sleepers", MUTATE_RELAX, "wait_at_address()", "wait set, fences", NULL},
-    {"wait.c", "wait_cancel", "load64_acquire(&sleeper->descriptor)", MUTATE_RELAX, "open_descriptor(), mapring_consumer_descriptor()", NULL, "what it leads to is the system's"},
-    {"descriptor.c", "mapring_consumer_descriptor", "store64_release(", MUTATE_RELAX, "wait_cancel()", NULL, "what it leads to is the system's"},
-    {"wait_set.c", "open_descriptor", "store64_release(", MUTATE_RELAX, "wait_cancel()", NULL, "what it leads to is the system's"},
-    {"wait_set.c", "wait_round", "load32_acquire(&set->cancel_word)", MUTATE_LATE, "mapring_wait_set_cancel()", NULL, "no scenario sleeps on several words; as in wait_cancel()"},
-    {"wait_set.c", "mapring_wait_set_cancel", "fetch_add32(", MUTATE_OMIT, "wait_round()", NULL, "no scenario sleeps on several words; as in wait_cancel()"},
+    {"wait.c", "wait_cancel", "load64_acquire(&sleeper->descriptor)", MUTATE_RELAX, "open_descriptor(), mapring_consumer_descriptor()", "wait set, cancelled", NULL},
+    {"descriptor.c", "mapring_consumer_descriptor", "store64_release(", MUTATE_RELAX, "wait_cancel()", NULL, "no scenario: needed by a descriptor on a futex alone; else the fence in wait_at_address() comes before it"},
+    {"wait_set.c", "open_descriptor", "store64_release(", MUTATE_RELAX, "wait_cancel()", "wait set, cancelled", NULL},
+    {"wait_set.c", "wait_round", "load32_acquire(&set->cancel_word)", MUTATE_RELAX, "mapring_wait_set_cancel()", NULL, "no scenario: the heavy fence before the next look orders it too"},
+    {"wait_set.c", "mapring_wait_set_cancel", "fetch_add32(", MUTATE_OMIT, "wait_round()", "wait set, doorbells, cancelled", NULL},
 
     /* Creation. */
     {"ring.c", "write_identity", "store64_release(&identity->magic", MUTATE_RELAX, "read_identity()", "creation"},

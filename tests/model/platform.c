@@ -19,7 +19,7 @@
 #include "wait.h"
 
 #define LOCKS 16u
-#define QUEUES 2u /* two more for descriptors (descriptors.c) */
+#define QUEUES 3u /* two more for descriptors (descriptors.c) */
 
 /* Who sleeps for less than this sleeps to look again, and is not to be woken. */
 #define POLL_NS 10000000u
@@ -396,23 +396,73 @@ static struct queue *queue_of(const shared32 *doorbell)
     model_fail("more doorbells than the model has");
 }
 
-void platform_park(struct platform_parking *parking, const shared32 *doorbell, uint32_t remembered,
-                   uint64_t deadline_ns)
+static enum object object_of(const struct queue *queue)
+{
+    return (enum object)(OBJECT_QUEUE + (queue - queues));
+}
+
+/* What the system reads there, in turn with those who wake on it, and on `other` if that is not NULL. */
+static uint64_t read_doorbell(const shared32 *doorbell, struct queue *queue, const struct queue *other)
 {
     static const struct model_site site = {"", "platform_park", "the doorbell, by the system", 0, MODEL_LOAD, 0};
-    if (run.alone)
-        model_fail("a park before or after the threads would sleep for ever");
-    struct thread *self = self_thread();
-    struct queue *queue = queue_of(doorbell);
-    memory_flush();
     struct operation operation = {
-        .objects = {OBJECT_THREAD + run.self, (enum object)(OBJECT_QUEUE + (queue - queues))},
+        .objects = {OBJECT_THREAD + run.self, object_of(queue), other == NULL ? OBJECT_NONE : object_of(other)},
         .address = doorbell,
         .floor = queue->floor,
     };
     turn_await(&operation);
     uint64_t value = memory_read_in_turn(doorbell, 4, MODEL_RELAXED, &site, queue->floor);
     turn_taken();
+    return value;
+}
+
+static void sleep_on(const void *doorbell, const void *other, uint64_t deadline_ns)
+{
+    struct thread *self = self_thread();
+    self->state = THREAD_PARKED;
+    self->doorbell = doorbell;
+    self->other_doorbell = other;
+    self->deadline_ns = deadline_ns;
+    struct operation wakes = {.objects = {OBJECT_THREAD + run.self}};
+    turn_await(&wakes);
+    if (run.tracing)
+        trace_text(EVENT_PLATFORM, "wakes up");
+}
+
+bool platform_park_any(const struct platform_doorbell *doorbells, uint32_t count, uint64_t deadline_ns)
+{
+    if (!run.program->parks_on_any || count != 2)
+        return false;
+    const struct platform_doorbell *one = &doorbells[0], *two = &doorbells[1];
+    struct queue *queue = queue_of(one->doorbell), *other = queue_of(two->doorbell);
+    memory_flush();
+    if (read_doorbell(one->doorbell, queue, NULL) != one->remembered)
+        return true;
+    /* From here on it can be woken on the first, and then does not sleep on the second. */
+    const void *floor = queue->floor;
+    if (read_doorbell(two->doorbell, other, queue) != two->remembered || queue->floor != floor ||
+        deadline_ns <= run.now_ns)
+        return true;
+    if (run.tracing)
+        trace_text(EVENT_PLATFORM, "park: sleeps while two doorbells read %u and %u", one->remembered, two->remembered);
+    sleep_on(one->doorbell, two->doorbell, deadline_ns);
+    return true;
+}
+
+void platform_unpark(const shared32 *word)
+{
+    platform_wake(NULL, word, UINT64_MAX, 0, UINT32_MAX);
+}
+
+void platform_park(struct platform_parking *parking, const shared32 *doorbell, uint32_t remembered,
+                   uint64_t deadline_ns)
+{
+    if (run.alone)
+        model_fail("a park before or after the threads would sleep for ever");
+    struct thread *self = self_thread();
+    struct queue *queue = queue_of(doorbell);
+    memory_flush();
+    uint64_t value = read_doorbell(doorbell, queue, NULL);
     if (value != remembered || deadline_ns <= run.now_ns) {
         if (run.tracing)
             trace_text(EVENT_PLATFORM, "park: returns at once");
@@ -427,14 +477,8 @@ void platform_park(struct platform_parking *parking, const shared32 *doorbell, u
     }
     if (run.tracing)
         trace_text(EVENT_PLATFORM, "park: sleeps while the doorbell reads %u", remembered);
-    self->state = THREAD_PARKED;
-    self->doorbell = doorbell;
     self->sleeper = parking->self;
-    self->deadline_ns = deadline_ns;
-    struct operation wakes = {.objects = {OBJECT_THREAD + run.self}};
-    turn_await(&wakes);
-    if (run.tracing)
-        trace_text(EVENT_PLATFORM, "wakes up");
+    sleep_on(doorbell, NULL, deadline_ns);
 }
 
 void platform_wake(struct platform_parking *parking, const shared32 *doorbell, uint64_t sleepers, uint32_t first,
@@ -454,8 +498,11 @@ void platform_wake(struct platform_parking *parking, const shared32 *doorbell, u
     uint32_t count = 0;
     for (uint32_t t = 0; t < run.program->thread_count; t++) {
         struct thread *thread = &run.threads[t];
-        if (thread->state != THREAD_PARKED || thread->doorbell != doorbell || thread->sleeper < first ||
-            thread->sleeper > last || (sleepers & sleeper_bit(thread->sleeper)) == 0)
+        bool by_either = thread->other_doorbell != NULL;
+        if (thread->state != THREAD_PARKED || (thread->doorbell != doorbell && thread->other_doorbell != doorbell))
+            continue;
+        if (!by_either &&
+            (thread->sleeper < first || thread->sleeper > last || (sleepers & sleeper_bit(thread->sleeper)) == 0))
             continue;
         thread->state = THREAD_READY;
         clocks_join(&thread->cause, &self_thread()->cause);
