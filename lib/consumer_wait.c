@@ -169,7 +169,6 @@ static int32_t sleep_for_news(struct mapring_consumer *consumer, uint64_t deadli
     step_back(consumer);
     for (;;) {
         set_wake_at(consumer, gathering.active ? consumer->position + consumer->watermark_bytes : 0);
-        consumer->sleeper.leads = consumer->wake_at == 0;
         uint64_t until = gathering.active ? min64(deadline, gathering.end) : deadline;
         enum wait_result result = wait_once(&consumer->sleeper, until);
         if (result == WAIT_CANCELLED)

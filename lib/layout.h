@@ -222,7 +222,7 @@ static_assert(sizeof(struct stream) == STREAM_HEAD_SIZE, "format 1");
  * raise their bit; the bell is rung by lowering the bits, then changing the doorbell.
  */
 struct bell {
-    shared64 sleepers; /* sleeper_bit(n): sleeper n; from bit 61 on: as below */
+    shared64 sleepers; /* sleeper_bit(n): sleeper n; bits 62 and 63: as below */
     shared64 distant;  /* the same bits: of those who once had an address; never lowered */
     uint8_t unused0[BLOCK_SIZE - 16];
     shared32 doorbell;
@@ -231,7 +231,6 @@ struct bell {
 
 #define SLEEPERS_WANT_FENCES ((uint64_t)1 << 63) /* some sleeper needs fences */
 #define SLEEPERS_CHANGED ((uint64_t)1 << 62)     /* some sleeper wants to be woken sooner than it said */
-#define SLEEPERS_FENCED ((uint64_t)1 << 61)      /* a heavy fence saw to it that the next publish fences */
 
 /*
  * A record boundary in one word: the low 32 bits of position / 8, and above them those of the number of the message

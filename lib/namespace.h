@@ -197,6 +197,7 @@
 #define wait_shut mapring_private_wait_shut
 #define wait_spin mapring_private_wait_spin
 #define wait_take_cancel mapring_private_wait_take_cancel
+#define wait_unfenced_ns mapring_private_wait_unfenced_ns
 #define wake_all mapring_private_wake_all
 #define wake_consumers mapring_private_wake_consumers
 #define wake_producer mapring_private_wake_producer

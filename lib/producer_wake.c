@@ -80,7 +80,7 @@ static void wake(struct mapring_producer *producer, uint64_t which)
 
 void wake_all(struct mapring_producer *producer)
 {
-    /* Pairs with the fences in fence_to_sleep(). */
+    /* Pairs with the fence in wait_once(). */
     fence_full();
     attend_to_sleepers(producer);
     set_undue(producer, 0);
@@ -89,7 +89,7 @@ void wake_all(struct mapring_producer *producer)
 
 NOINLINE void look_closer(struct mapring_producer *producer)
 {
-    /* Pairs with the fences in fence_to_sleep(). A publish that does not come here has none, and the sleeper's is a
+    /* Pairs with the fence in wait_once(). A publish that does not come here has none, and the sleeper's is a
      * heavy one and stands for both. */
     fence_full();
     if (producer->fences && (load64_relaxed(producer->sleepers) & ~SLEEPERS_WANT_FENCES) == producer->undue)

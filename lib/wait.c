@@ -22,7 +22,6 @@ bool sleeper_set_waiting(struct sleeper *sleeper, uint32_t waiting)
         return false;
     sleeper->waiting = waiting;
     sleeper->spin_ns = SPIN_MAX_NS;
-    sleeper->rested = true;
     return true;
 }
 
@@ -133,39 +132,6 @@ void wait_at_address(struct sleeper *sleeper, uint64_t address)
     fence_release();
 }
 
-/*
- * A heavy fence interrupts every processor on which a process of the ring runs, and when many are woken by one message
- * they would all go to sleep again with one. So the first says that it has fenced. While that stands the next publish
- * finds a sleeper, and so fences before it looks who there is: for the others a fence of their own is enough. Who wakes
- * takes it back together with the bits.
- *
- * Only for those who slept for a while. In a dense stream the quicker all are asleep again, the more often the producer
- * wakes them: 32 consumers on two processors would be woken for every third message, and get 10 thousand a second
- * instead of 4 million (mapring-bench fanout).
- */
-#define RESTED_NS 200000u
-
-static bool fence_to_sleep(struct sleeper *sleeper)
-{
-    shared64 *sleepers = &sleeper->bell->sleepers;
-    if (sleeper->rested && (load64_relaxed(sleepers) & SLEEPERS_FENCED) != 0) {
-        /* Pairs with the fences in look_closer() and wake_all(); and with the heavy one before the compare-and-swap
-         * below, so that what was brought before that is seen. */
-        fence_full();
-        return true;
-    }
-    /* Pairs with the other side's fence, or, if that is asymmetric, stands for both: either it sees the bit that
-     * was raised, or ready() sees what it stored. */
-    bool fenced = platform_heavy_fence();
-    uint64_t seen = load64_relaxed(sleepers);
-    /* Not lowered since it was raised: nobody else has this bit. */
-    if (fenced && sleeper->leads && sleeper->rested && sleeper->number < PLATFORM_OWN_BITS &&
-        (seen & sleeper_bit(sleeper->number)) != 0)
-        /* Needs no order: there are fences on both sides. If it fails somebody else says so, or was woken. */
-        compare_and_swap64(sleepers, seen, seen | SLEEPERS_FENCED);
-    return wait_is_covered(sleeper, fenced);
-}
-
 enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
 {
     if (sleeper->waiting == MAPRING_WAIT_SPIN)
@@ -179,7 +145,11 @@ enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
     uint64_t quantum_end = platform_clock_ns() + QUANTUM_NS;
     for (;;) {
         uint32_t remembered = wait_raise(sleeper);
-        bool covered = fence_to_sleep(sleeper);
+        /* Pairs with the other side's fence, or, if that is asymmetric, stands for both: either it sees the bit that
+         * was raised, or ready() sees what it stored. Each sleeper has one, although one could do for all that were
+         * woken together: those who are asleep again too quickly are woken for every message of a dense stream, and 64
+         * of them then get a tenth (tests/process/crowd.c). */
+        bool covered = wait_is_covered(sleeper, platform_heavy_fence());
         if (sleeper->ready(sleeper->context)) {
             count64(&sleeper->counts->avoided);
             return WAIT_READY;
@@ -195,7 +165,6 @@ enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
         uint64_t until = covered ? quantum_end : min64(quantum_end, now + wait_unfenced_ns(sleeper));
         count64(&sleeper->counts->parks);
         platform_park(sleeper->parking, &bell->doorbell, remembered, min64(until, deadline_ns));
-        sleeper->rested = platform_clock_ns() - now >= RESTED_NS;
         /* Before the bit and the heavy fence again, which are for who sleeps on. */
         if (sleeper->ready(sleeper->context))
             return WAIT_READY;
@@ -226,7 +195,7 @@ static void ring_bell(const struct ring *ring, struct bell *bell, struct platfor
     /* Lowered before the doorbell changes: who raises its bit in between has remembered the old doorbell, and does not
      * fall asleep; who raises it later is seen next time. Acquire: pairs with the fence in wait_at_address(). The bit
      * may have been raised again since we saw it, with an address, and is gone now: so who lowers it must know that. */
-    and64_acquire(&bell->sleepers, ~(sleepers | SLEEPERS_FENCED));
+    and64_acquire(&bell->sleepers, ~sleepers);
     /* Release: pairs with the acquire of the doorbell in wait_raise(). */
     fetch_add32(&bell->doorbell, 1);
     platform_wake(parking, &bell->doorbell, sleepers, first, last);

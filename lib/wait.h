@@ -24,9 +24,6 @@ struct sleeper {
     void *context;
     struct wait_counts *counts;
 
-    bool rested; /* it has not slept yet, or slept for long the last time */
-    bool leads;  /* nothing may be brought that it is not woken for, so others can rely on that */
-
     uint32_t waiting;     /* MAPRING_WAIT_ADAPTIVE, ... */
     uint32_t spin_ns;     /* how long it spins when it is adaptive, which may be not at all, */
     uint32_t parks;       /* and how often it slept since it last tried again */

@@ -48,17 +48,6 @@ static void news_setup_two(void)
     attach_consumer(OTHER);
 }
 
-/* Another consumer was about to sleep, and then had enough. */
-static void news_setup_fenced(void)
-{
-    news_setup_two();
-    model_act_as(OTHER);
-    must(read_and_check(8, 1), "waiting for a moment");
-    if ((load64_relaxed(&ring_readers()->news.sleepers) & SLEEPERS_FENCED) == 0)
-        model_fail("nobody has fenced");
-    model_act_as(CONSUMER);
-}
-
 static void publish_one(void)
 {
     must_publish(0, 8, 0);
@@ -331,22 +320,6 @@ const struct model_program parking_scenarios[] = {
         .threads = {publish_one, sleep_for_one, sleep_for_one},
         .setup = news_setup_two,
         .pending = news_wait,
-        .name_word = name_ring_word,
-    },
-    NEWS("park, fenced already", "No consumer sleeps while a message waits; another has fenced for it, and left.",
-         publish_one, sleep_for_one, news_setup_fenced, BIT(PRODUCER) | BIT(CONSUMER) | BIT(OTHER)),
-    NEWS("park, fenced already, two", "The same for one message after the other.", publish_two, sleep_for_two,
-         news_setup_fenced, BIT(PRODUCER) | BIT(CONSUMER) | BIT(OTHER)),
-    {
-        .name = "park, one fences for both",
-        .invariant = "The same where the heavy fence of one of them does for the other.",
-        .large = true,
-        .thread_count = 3,
-        .thread_names = {"producer", "consumer", "other"},
-        .threads = {publish_two, sleep_for_one, sleep_for_two},
-        .setup = news_setup_two,
-        .pending = news_wait,
-        .heavy = BIT(PRODUCER) | BIT(CONSUMER) | BIT(OTHER),
         .name_word = name_ring_word,
     },
     NEWS("end, fences", "A sleeper learns that the stream ended, after it got the last message.", publish_and_end,
