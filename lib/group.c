@@ -134,14 +134,14 @@ static void begin_range(struct mapring_consumer *consumer, struct mark from, uin
 #define REFUSALS_MAX 10000u
 
 struct refusals {
-    uint64_t word;
+    uint64_t mark;
     uint32_t count;
 };
 
 static bool is_nonsense(struct refusals *refusals, uint64_t word)
 {
-    refusals->count = word == refusals->word ? refusals->count + 1 : 0;
-    refusals->word = word;
+    refusals->count = word == refusals->mark ? refusals->count + 1 : 0;
+    refusals->mark = word;
     return refusals->count == REFUSALS_MAX;
 }
 
