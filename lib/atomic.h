@@ -111,6 +111,11 @@ static inline bool compare_and_swap64(shared64 *shared, uint64_t expected, uint6
     return AO_compare_and_swap_full(ao64(shared), (AO_t)expected, (AO_t)desired) != 0;
 }
 
+static inline uint32_t load32_relaxed(const shared32 *shared)
+{
+    return AO_int_load(ao32(shared));
+}
+
 static inline uint32_t load32_acquire(const shared32 *shared)
 {
     return AO_int_load_acquire(ao32(shared));

@@ -187,6 +187,8 @@ static int32_t open_by(struct mapring_consumer *consumer, uint32_t method)
     consumer->descriptor = descriptor;
     if (status == MAPRING_OK && method == MAPRING_DESCRIPTOR_WAKE)
         status = use_address(consumer);
+    else if (status == MAPRING_OK)
+        wait_at_address(&consumer->sleeper, 0);
     if (status < 0) {
         free_descriptor(descriptor);
         consumer->descriptor = NULL;
@@ -209,8 +211,8 @@ int32_t mapring_consumer_descriptor(mapring_consumer *consumer, uint32_t method,
         if (status < 0)
             return status;
         struct platform_descriptor *platform = consumer->descriptor->platform;
-        /* Pairs with wait_cancel(), in another thread. */
-        store64_release(&consumer->sleeper.descriptor, (uint64_t)(uintptr_t)platform);
+        /* Pairs, by the fence in wait_at_address(), with wait_cancel() in another thread. */
+        store64_relaxed(&consumer->sleeper.descriptor, (uint64_t)(uintptr_t)platform);
         consumer->plain = false;
         slot_tell_waiting(&consumer->ring.readers->slots[consumer->slot], consumer->sleeper.waiting,
                           consumer->descriptor->method);

@@ -265,7 +265,8 @@ static void restore_readers(struct ring *ring, const struct snapshot *trusted)
         struct mark told;
         if ((state & SLOT_NAMED) != 0 && slot_told(slot, &told)) {
             slot_tell(slot, trusted_mark(ring, trusted, told.position));
-            or64(&readers->used, (uint64_t)1 << i / SLOTS_PER_BIT);
+            /* Nobody else has the ring. */
+            store64_relaxed(&readers->used, load64_relaxed(&readers->used) | (uint64_t)1 << i / SLOTS_PER_BIT);
         } else {
             store64_relaxed(&slot->cursor, NO_POSITION);
             store64_relaxed(&slot->state, 0);

@@ -237,7 +237,8 @@ static int32_t wait_round(struct mapring_wait_set *set, uint64_t deadline)
 {
     struct platform_doorbell doorbells[PLATFORM_DOORBELLS_MAX];
     bool covered;
-    doorbells[0] = (struct platform_doorbell){&set->cancel_word, load32_acquire(&set->cancel_word)};
+    /* Before the fence in raise_all(), which comes before the look at `cancelled`: as wait_raise() remembers. */
+    doorbells[0] = (struct platform_doorbell){&set->cancel_word, load32_relaxed(&set->cancel_word)};
     uint32_t count = 1 + raise_all(set, doorbells + 1, &covered);
     if (some_are_ready(set)) {
         count64(&set->counts.avoided);

@@ -38,6 +38,8 @@ static inline void *model_writable32(shared32 *shared)
 
 #define load64_relaxed(shared) MODEL_ACCESS_LOAD(8, model_word64(shared), MODEL_RELAXED, "load64_relaxed(" #shared ")")
 #define load64_acquire(shared) MODEL_ACCESS_LOAD(8, model_word64(shared), MODEL_ACQUIRE, "load64_acquire(" #shared ")")
+#define load32_relaxed(shared)                                                                                         \
+    ((uint32_t)MODEL_ACCESS_LOAD(4, model_word32(shared), MODEL_RELAXED, "load32_relaxed(" #shared ")"))
 #define load32_acquire(shared)                                                                                         \
     ((uint32_t)MODEL_ACCESS_LOAD(4, model_word32(shared), MODEL_ACQUIRE, "load32_acquire(" #shared ")"))
 

@@ -63,9 +63,7 @@ const struct mutant mutants[] = {
     {"wait.c", "wait_at_address", "fence_release()", MUTATE_RELAX, "ring_bell()", "wait set, fences", NULL},
     {"wait.c", "ring_bell", "and64_acquire(&bell->sleepers", MUTATE_RELAX, "wait_at_address()", "wait set, fences", NULL},
     {"wait.c", "wait_cancel", "load64_acquire(&sleeper->descriptor)", MUTATE_RELAX, "open_descriptor(), mapring_consumer_descriptor()", "wait set, cancelled", NULL},
-    {"descriptor.c", "mapring_consumer_descriptor", "store64_release(", MUTATE_RELAX, "wait_cancel()", NULL, "no scenario: needed by a descriptor on a futex alone; else the fence in wait_at_address() comes before it"},
     {"wait_set.c", "open_descriptor", "store64_release(", MUTATE_RELAX, "wait_cancel()", "wait set, cancelled", NULL},
-    {"wait_set.c", "wait_round", "load32_acquire(&set->cancel_word)", MUTATE_RELAX, "mapring_wait_set_cancel()", NULL, "no scenario: the heavy fence before the next look orders it too"},
     {"wait_set.c", "mapring_wait_set_cancel", "fetch_add32(", MUTATE_OMIT, "wait_round()", "wait set, doorbells, cancelled", NULL},
 
     /* Creation. */
@@ -120,7 +118,6 @@ const struct mutant mutants[] = {
     {"slot.c", "slot_take", "store64_release(&slot->state", MUTATE_RELAX, "least_cursor(), others_have_messages()", "group, end, slot taken", NULL},
     {"consumer_open.c", "move_and_resume", "add64(", MUTATE_OMIT, "least_cursor()", "named, orphan", NULL},
     {"registry.c", "registry_end_name", "compare_and_swap64(", MUTATE_OMIT, "reclaim_slot()", "named, orphan", NULL},
-    {"recover.c", "restore_readers", "or64(", MUTATE_OMIT, "look_at_cursors()", NULL, "no scenario: nobody else has the ring yet"},
 };
 /* clang-format on */
 

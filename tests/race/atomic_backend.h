@@ -69,6 +69,11 @@ static inline bool compare_and_swap64(shared64 *shared, uint64_t expected, uint6
     return __atomic_compare_exchange_n(&shared->word, &expected, desired, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
+static inline uint32_t load32_relaxed(const shared32 *shared)
+{
+    return __atomic_load_n(&shared->word, __ATOMIC_RELAXED);
+}
+
 static inline uint32_t load32_acquire(const shared32 *shared)
 {
     return __atomic_load_n(&shared->word, __ATOMIC_ACQUIRE);
