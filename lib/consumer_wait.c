@@ -100,12 +100,14 @@ static void step_back(struct mapring_consumer *consumer)
 
 static int32_t look_out_for_news(struct mapring_consumer *consumer, uint64_t deadline)
 {
+    uint64_t probed = platform_clock_ns();
     for (uint64_t pause = LOOK_MIN_NS;; pause = min64(2 * pause, LOOK_MAX_NS)) {
         int32_t found = news(consumer);
         if (found != 0)
             return found;
         uint64_t now = platform_clock_ns();
-        if (now >= deadline || pause == LOOK_MAX_NS) {
+        if (now >= deadline || now - probed >= QUANTUM_NS) {
+            probed = now;
             bool alone = is_alone(consumer);
             found = news(consumer);
             if (found != 0 || alone)
