@@ -27,7 +27,7 @@ static void ring_producer(struct mapring_consumer *consumer)
 
 void look_for_producer(struct mapring_consumer *consumer)
 {
-    /* Pairs with the fence in wait_once(). Without it here, the sleeper's is a heavy one and stands for both. */
+    /* Pairs with the fence in wait_fence(). Without it here, the sleeper's is a heavy one and stands for both. */
     if (consumer->fences)
         fence_full();
     if (load64_relaxed(&consumer->ring.readers->room.sleepers) != consumer->no_sleepers)

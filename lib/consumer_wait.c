@@ -59,8 +59,8 @@ bool is_alone(const struct mapring_consumer *consumer)
 bool consumer_is_fenced(void *context)
 {
     const struct mapring_consumer *consumer = context;
-    /* Needs no order: as in attend_to_sleepers(). */
-    return load64_relaxed(&consumer->ring.stream->fence) == MAPRING_FENCE_FULL;
+    /* Behind a full fence: see promise_fences(). */
+    return load64_relaxed(&consumer->ring.readers->news.fencing) != 0;
 }
 
 /*

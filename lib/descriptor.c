@@ -117,8 +117,7 @@ static int32_t prepare(struct mapring_consumer *consumer)
     gather(consumer);
 
     uint32_t remembered = wait_raise(sleeper);
-    /* As in wait_once(). */
-    bool covered = wait_is_covered(sleeper, platform_heavy_fence());
+    bool covered = wait_fence(sleeper);
     descriptor->raised = true;
     if (causes.bereft)
         descriptor->ended = descriptor->watched;
@@ -277,8 +276,7 @@ int32_t mapring_consumer_prepare_wait(mapring_consumer *consumer, void *entry)
     if (has_something(consumer))
         return 1;
     uint32_t remembered = wait_raise(sleeper);
-    /* As in wait_once(). */
-    wait_is_covered(sleeper, platform_heavy_fence());
+    wait_fence(sleeper);
     if (has_something(consumer))
         return 1;
     if (wait_take_cancel(sleeper))

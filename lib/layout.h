@@ -178,7 +178,7 @@ struct stream {
     /* Line 1: the producer itself. */
     shared64 epoch;
     shared64 end;            /* the position at which the stream ended; NO_POSITION while it goes on */
-    shared64 fence;          /* MAPRING_FENCE_FULL, MAPRING_FENCE_ASYMMETRIC; 0 before the first producer */
+    shared64 fence;          /* for people: MAPRING_FENCE_FULL, MAPRING_FENCE_ASYMMETRIC; 0 before the first producer */
     shared64 producer_pid;   /* 0: detached in good order */
     shared64 producer_place; /* as in struct platform_process */
     shared64 producer_start;
@@ -226,7 +226,9 @@ struct bell {
     shared64 distant;  /* the same bits: of those who once had an address; never lowered */
     uint8_t unused0[BLOCK_SIZE - 16];
     shared32 doorbell;
-    uint8_t unused1[BLOCK_SIZE - 4];
+    uint8_t unused1[4];
+    shared64 fencing; /* 1: who rings fences between what it brings and its look at the sleepers, for now */
+    uint8_t unused2[BLOCK_SIZE - 16];
 };
 
 #define SLEEPERS_WANT_FENCES ((uint64_t)1 << 63) /* some sleeper needs fences */
@@ -301,6 +303,7 @@ struct readers {
 
 static_assert(sizeof(struct bell) == 2 * BLOCK_SIZE, "format 1");
 static_assert(offsetof(struct bell, doorbell) == BLOCK_SIZE, "format 1");
+static_assert(offsetof(struct bell, fencing) == BLOCK_SIZE + 8, "format 1");
 static_assert(sizeof(struct slot) == 2 * BLOCK_SIZE, "format 1");
 static_assert(offsetof(struct slot, sequence) == 8, "format 1");
 static_assert(offsetof(struct slot, mark) == 16, "format 1");

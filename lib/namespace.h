@@ -188,6 +188,7 @@
 #define wait_end mapring_private_wait_end
 #define wait_for_news mapring_private_wait_for_news
 #define wait_for_readers mapring_private_wait_for_readers
+#define wait_fence mapring_private_wait_fence
 #define wait_is_covered mapring_private_wait_is_covered
 #define wait_is_raised mapring_private_wait_is_raised
 #define wait_once mapring_private_wait_once

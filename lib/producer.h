@@ -36,7 +36,8 @@ struct mapring_producer {
     /* Slow paths. */
     bool ended;
     bool handed_over;
-    bool fences;          /* fence before looking at *sleepers */
+    bool fences;          /* fence before looking at *sleepers, for now */
+    bool must_fence;      /* and always */
     uint64_t lap;         /* position of the start of the data in this lap: that of `next` is lap + (next - data) */
     uint64_t acted;       /* as in the stream */
     uint64_t least;       /* least cursor when last looked */
@@ -46,6 +47,8 @@ struct mapring_producer {
     uint64_t durable;     /* the frontier that a power cut leaves; UINT64_MAX: no matter */
     struct mark flushed;  /* where what was flushed ends */
     int32_t failure;      /* why the disk could not be written to; MAPRING_OK: it could */
+    uint64_t woke_ns;     /* when it had woken others last, */
+    uint64_t waking_ns;   /* and how long that had taken */
     uint64_t undue;       /* the bits of sleepers who are not to be woken yet */
     uint64_t *dead_since; /* of each slot, then each group, when it was found without a process; 0: it was not */
     struct ring ring;

@@ -85,11 +85,11 @@ static void choose_fence(struct mapring_producer *producer)
     struct ring *ring = &producer->ring;
     bool reached = platform_heavy_fence_register();
     bool wanted = (load64_relaxed(producer->sleepers) & SLEEPERS_WANT_FENCES) != 0;
-    producer->fences = !reached || wanted;
-    producer->undue = 0;
-    producer->no_sleepers = producer->fences ? ALWAYS_LOOK : 0;
-    /* Before the first publish. Needs no order, as in attend_to_sleepers(): all are woken next, behind a fence. */
+    producer->fences = producer->must_fence = !reached || wanted;
     store64_relaxed(&ring->stream->fence, producer->fences ? MAPRING_FENCE_FULL : MAPRING_FENCE_ASYMMETRIC);
+    /* Before the first publish, and what the last producer promised is over. All are woken next, behind a fence: as in
+     * promise_fences(). */
+    store64_relaxed(&ring->readers->news.fencing, producer->fences);
 }
 
 /* The ring is mapped and its producer's lock is ours. */

@@ -43,28 +43,45 @@ static uint64_t find_undue(struct mapring_producer *producer, uint64_t sleepers)
     return undue;
 }
 
-static void set_undue(struct mapring_producer *producer, uint64_t undue)
+/*
+ * While sleepers are found, it is cheaper for all that the producer fences in each publish, behind what it stores, than
+ * that each sleeper fences heavily: who reads this promise, behind a fence of his own, sleeps without. The promise is
+ * stored behind a fence, too: who had his before that is found by the look that follows, who had it later sees all
+ * that was published without fences. And one fence comes behind its end: who still read the promise had raised his bit
+ * before that, and every look from then on finds it.
+ */
+static void promise_fences(struct mapring_producer *producer, bool fences)
 {
+    if (producer->fences == fences)
+        return;
+    producer->fences = fences;
+    store64_relaxed(&producer->ring.readers->news.fencing, fences);
+    if (!fences)
+        fence_full(); /* pairs with the one in wait_fence() */
+}
+
+/* What the next publish expects. */
+static void expect(struct mapring_producer *producer, uint64_t undue, bool fences)
+{
+    promise_fences(producer, fences);
     producer->undue = undue;
-    producer->no_sleepers = producer->fences ? ALWAYS_LOOK : undue;
+    producer->no_sleepers = fences ? ALWAYS_LOOK : undue;
 }
 
 void forget_undue(struct mapring_producer *producer)
 {
     if (producer->undue != 0)
-        set_undue(producer, 0);
+        expect(producer, 0, producer->fences);
 }
 
 /* The sleepers, after what they ask for was done. */
 static uint64_t attend_to_sleepers(struct mapring_producer *producer)
 {
-    struct ring *ring = &producer->ring;
     uint64_t sleepers = load64_relaxed(producer->sleepers);
-    if ((sleepers & SLEEPERS_WANT_FENCES) != 0 && !producer->fences) {
-        producer->fences = true;
-        /* Needs no order: there was a fence before it, and sleepers are looked for behind it. Who reads this and sleeps
-         * is found, or had its fence after ours, and sees all that was published without one. */
-        store64_relaxed(&ring->stream->fence, MAPRING_FENCE_FULL);
+    if ((sleepers & SLEEPERS_WANT_FENCES) != 0 && !producer->must_fence) {
+        producer->must_fence = true;
+        promise_fences(producer, true);
+        store64_relaxed(&producer->ring.stream->fence, MAPRING_FENCE_FULL);
     }
     if ((sleepers & SLEEPERS_CHANGED) != 0)
         and64(producer->sleepers, ~SLEEPERS_CHANGED);
@@ -72,33 +89,46 @@ static uint64_t attend_to_sleepers(struct mapring_producer *producer)
     return load64_acquire(producer->sleepers) & ALL_SLEEPERS;
 }
 
-static void wake(struct mapring_producer *producer, uint64_t which)
+/*
+ * Wakes all but those who are not due. If that is asked for again sooner than it takes, the stream is dense: then it
+ * had better be dear to fall asleep, and be done late. Otherwise consumers are asleep again at once, all are woken for
+ * every message, and nobody gets to do anything else (tests/process/crowd.c).
+ */
+static void wake(struct mapring_producer *producer, uint64_t undue)
 {
-    wake_consumers(&producer->ring, producer->sleeper.parking, which);
+    uint64_t begun_ns = platform_clock_ns();
+    bool dense = begun_ns - producer->woke_ns < producer->waking_ns;
+    /* Behind the end nothing is published, and members of a group, who wake each other there, do not fence. */
+    expect(producer, undue, !producer->ended && (producer->must_fence || !dense));
+    wake_consumers(&producer->ring, producer->sleeper.parking, ALL_SLEEPERS & ~undue);
     count64(&producer->sleeper.counts->wakes);
+    producer->woke_ns = platform_clock_ns();
+    producer->waking_ns = producer->woke_ns - begun_ns;
 }
 
 void wake_all(struct mapring_producer *producer)
 {
-    /* Pairs with the fence in wait_once(). */
+    /* Pairs with the fence in wait_fence(). */
     fence_full();
     attend_to_sleepers(producer);
-    set_undue(producer, 0);
-    wake(producer, ALL_SLEEPERS);
+    wake(producer, 0);
 }
 
 NOINLINE void look_closer(struct mapring_producer *producer)
 {
-    /* Pairs with the fence in wait_once(). A publish that does not come here has none, and the sleeper's is a
+    /* Pairs with the fence in wait_fence(). A publish that does not come here has none, and the sleeper's is a
      * heavy one and stands for both. */
     fence_full();
-    if (producer->fences && (load64_relaxed(producer->sleepers) & ~SLEEPERS_WANT_FENCES) == producer->undue)
+    if (producer->must_fence && (load64_relaxed(producer->sleepers) & ~SLEEPERS_WANT_FENCES) == producer->undue)
         return;
     uint64_t sleepers = attend_to_sleepers(producer);
-    set_undue(producer, find_undue(producer, sleepers));
-    if (sleepers != producer->undue)
-        wake(producer, sleepers & ~producer->undue);
-    else if (sleepers != 0)
+    uint64_t undue = find_undue(producer, sleepers);
+    if (sleepers != undue) {
+        wake(producer, undue);
+        return;
+    }
+    expect(producer, undue, producer->must_fence);
+    if (sleepers != 0)
         count64(&producer->sleeper.counts->avoided);
 }
 

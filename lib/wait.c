@@ -36,6 +36,9 @@ bool wait_take_cancel(struct sleeper *sleeper)
 void wait_cancel(struct sleeper *sleeper)
 {
     store64_relaxed(&sleeper->cancelled, 1);
+    /* Pairs with the fences in wait_fence() and raise_all(), which come between saying where it waits and the look
+     * whether it was cancelled. */
+    fence_full();
     /* Pairs with the release store of who opened it. */
     uint64_t descriptor = load64_acquire(&sleeper->descriptor);
     if (descriptor != 0)
@@ -112,6 +115,15 @@ bool wait_is_covered(struct sleeper *sleeper, bool fenced)
     return false;
 }
 
+bool wait_fence(struct sleeper *sleeper)
+{
+    /* Pairs with the other side's fence: either it sees the bit that was raised, or ready() sees what it stored. What
+     * it says of its fences comes behind this one, as in promise_fences() and consumers_fence(). */
+    fence_full();
+    /* If it has none, the heavy one stands for both. */
+    return wait_is_covered(sleeper, sleeper->peer_fences(sleeper->context) || platform_heavy_fence());
+}
+
 uint64_t wait_unfenced_ns(struct sleeper *sleeper)
 {
     uint64_t ns = sleeper->unfenced_ns;
@@ -145,11 +157,7 @@ enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
     uint64_t quantum_end = platform_clock_ns() + QUANTUM_NS;
     for (;;) {
         uint32_t remembered = wait_raise(sleeper);
-        /* Pairs with the other side's fence, or, if that is asymmetric, stands for both: either it sees the bit that
-         * was raised, or ready() sees what it stored. Each sleeper has one, although one could do for all that were
-         * woken together: those who are asleep again too quickly are woken for every message of a dense stream, and 64
-         * of them then get a tenth (tests/process/crowd.c). */
-        bool covered = wait_is_covered(sleeper, platform_heavy_fence());
+        bool covered = wait_fence(sleeper);
         if (sleeper->ready(sleeper->context)) {
             count64(&sleeper->counts->avoided);
             return WAIT_READY;

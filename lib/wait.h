@@ -55,12 +55,15 @@ bool sleeper_set_waiting(struct sleeper *sleeper, uint32_t waiting);
 enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns);
 
 /*
- * The steps of falling asleep, for who waits for several things at once. wait_raise() says that the sleeper is about
- * to, and gives the doorbell to sleep on; what comes then, it is woken for. After a heavy fence, `fenced` being what
- * that returned, wait_is_covered() says whether the sleeper is sure to be woken; if not it sleeps for
- * wait_unfenced_ns() at most. Then it looks whether it is ready, and only then sleeps.
+ * The steps of falling asleep, for who does it elsewhere. wait_raise() says that the sleeper is about to, and gives the
+ * doorbell to sleep on; what comes then, it is woken for. wait_fence() says whether it is sure to be; if not it sleeps
+ * for wait_unfenced_ns() at most. Then it looks whether it is ready, and only then sleeps. Who waits for several things
+ * at once fences for all, and has wait_is_covered() say the same of each.
  */
 uint32_t wait_raise(struct sleeper *sleeper);
+bool wait_fence(struct sleeper *sleeper);
+
+/* `fenced`: all others fence, or a heavy fence has reached them. */
 bool wait_is_covered(struct sleeper *sleeper, bool fenced);
 
 /* How long one that is not covered may sleep: longer from time to time, until it is. */

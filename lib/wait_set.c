@@ -70,6 +70,16 @@ static uint32_t look_at(const struct member *member)
     }
 }
 
+static bool all_fence(const struct mapring_wait_set *set)
+{
+    for (uint32_t i = 0; i < set->member_count; i++) {
+        const struct sleeper *sleeper = sleeper_of(&set->members[i]);
+        if (sleeper != NULL && !sleeper->peer_fences(sleeper->context))
+            return false;
+    }
+    return true;
+}
+
 static bool some_are_ready(void *context)
 {
     const struct mapring_wait_set *set = context;
@@ -128,8 +138,9 @@ static uint32_t raise_all(struct mapring_wait_set *set, struct platform_doorbell
             doorbells[count] = (struct platform_doorbell){&sleeper->bell->doorbell, remembered};
         count++;
     }
-    /* As in wait_once(), for all together. */
-    bool fenced = platform_heavy_fence();
+    /* As in wait_fence(), for all together. */
+    fence_full();
+    bool fenced = all_fence(set) || platform_heavy_fence();
     *covered = true;
     for (uint32_t i = 0; i < set->member_count; i++) {
         struct sleeper *sleeper = sleeper_of(&set->members[i]);

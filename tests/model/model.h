@@ -200,7 +200,6 @@ enum model_mutation {
     MUTATE_LATE,        /* a load is done after the thread's next store or update */
     MUTATE_SPLIT,       /* a compare-and-swap is a load, then a store */
     MUTATE_NO_LOOK,     /* a load that follows a full fence repeats what was read before the fence */
-    MUTATE_WEAK_FENCE,  /* heavy fences are no more than acquire and release of the caller; no site */
     MUTATE_LIGHT_FENCE, /* heavy fences are full fences of the caller alone; no site */
     MUTATE_NO_WAKE      /* whoever wakes, wakes nobody; no site */
 };

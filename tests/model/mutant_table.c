@@ -35,12 +35,15 @@ const struct mutant mutants[] = {
     {"index.c", "read_entry", "fence_acquire()", MUTATE_RELAX, "index_note()", "join, index rewritten"},
 
     /* Parking. */
-    {"producer_wake.c", "look_closer", "fence_full()", MUTATE_RELAX, "wait_once()", "park, fences"},
-    {"producer_wake.c", "wake_all", "fence_full()", MUTATE_RELAX, "wait_once()", "end, fences"},
-    {"consumer.c", "look_for_producer", "fence_full()", MUTATE_RELAX, "wait_once()", "room, fences"},
-    {"consumer_open.c", "leave", "fence_full()", MUTATE_RELAX, "wait_once()", "room, consumer leaves"},
-    {"wait.c", "wait_once", "platform_heavy_fence()", MUTATE_WEAK_FENCE, "all who fence", "park, fences"},
-    {"wait.c", "wait_once", "platform_heavy_fence()", MUTATE_LIGHT_FENCE, "all who do not fence", "room, heavy fences"},
+    {"producer_wake.c", "look_closer", "fence_full()", MUTATE_RELAX, "wait_fence()", "park, fences"},
+    {"producer_wake.c", "wake_all", "fence_full()", MUTATE_RELAX, "wait_fence()", "evicted, asleep"},
+    {"consumer.c", "look_for_producer", "fence_full()", MUTATE_RELAX, "wait_fence()", "room, fences"},
+    {"consumer_open.c", "leave", "fence_full()", MUTATE_RELAX, "wait_fence()", "room, consumer leaves"},
+    {"wait.c", "wait_fence", "fence_full()", MUTATE_RELAX, "all who fence", "park, fences"},
+    {"wait_set.c", "raise_all", "fence_full()", MUTATE_RELAX, "all who fence", "wait set, fences"},
+    {"producer_wake.c", "promise_fences", "fence_full()", MUTATE_RELAX, "wait_fence()", "park, heavy fences"},
+    {"wait.c", "wait_cancel", "fence_full()", MUTATE_RELAX, "wait_fence(), raise_all()", "wait set, cancelled"},
+    {"wait.c", "wait_fence", "platform_heavy_fence()", MUTATE_LIGHT_FENCE, "all who do not fence", "room, heavy fences"},
     {"wait.c", "wait_raise", "load32_acquire(&bell->doorbell)", MUTATE_LATE, "ring_bell()", "park, fences"},
     {"wait.c", "wait_raise", "or64(&bell->sleepers, sleeper_bit(", MUTATE_OMIT, "ring_bell()", "park, fences"},
     {"wait.c", "wait_is_covered", "or64(&sleeper->bell->sleepers, SLEEPERS_WANT_FENCES)", MUTATE_OMIT, "attend_to_sleepers(), ring_producer()", "park, change of mode"},
@@ -52,8 +55,8 @@ const struct mutant mutants[] = {
 
     /* Who is woken when, and waits that are ended. */
     {"producer.c", "commit_as_asked", "store64_release(header_at(start)", MUTATE_RELAX, "the loads of headers", "wake, always", NULL},
-    {"producer_wake.c", "look_as_asked", "fence_full()", MUTATE_RELAX, "wait_once()", "wake, always", NULL},
-    {"producer_wake.c", "mapring_wake", "fence_full()", MUTATE_RELAX, "wait_once()", "wake, later", NULL},
+    {"producer_wake.c", "look_as_asked", "fence_full()", MUTATE_RELAX, "wait_fence()", "wake, always", NULL},
+    {"producer_wake.c", "mapring_wake", "fence_full()", MUTATE_RELAX, "wait_fence()", "wake, later", NULL},
     {"consumer_wait.c", "set_wake_at", "fence_release()", MUTATE_RELAX, "attend_to_sleepers()", "watermark lowered, fences", NULL},
     {"consumer_wait.c", "set_wake_at", "or64(&consumer->sleeper.bell->sleepers, SLEEPERS_CHANGED)", MUTATE_OMIT, "attend_to_sleepers()", "watermark lowered", NULL},
     {"producer_wake.c", "attend_to_sleepers", "and64(", MUTATE_DELAY, "set_wake_at()", "watermark lowered twice", NULL},

@@ -36,7 +36,6 @@ static const struct {
     [MUTATE_LATE] = {"late", "behind the next store"},
     [MUTATE_SPLIT] = {"split", "a load, then a store"},
     [MUTATE_NO_LOOK] = {"no-look", "no second look"},
-    [MUTATE_WEAK_FENCE] = {"weak-fence", "acquire and release only"},
     [MUTATE_LIGHT_FENCE] = {"light-fence", "a full fence of the caller alone"},
     [MUTATE_NO_WAKE] = {"no-wake", "wakes nobody"},
 };
@@ -79,7 +78,7 @@ static bool is_ordered(const struct model_site *site)
 
 static bool has_no_site(const struct mutant *mutant)
 {
-    return mutant->mutation >= MUTATE_WEAK_FENCE;
+    return mutant->mutation >= MUTATE_LIGHT_FENCE;
 }
 
 static bool is_at(const struct mutant *mutant, const struct model_site *site)
@@ -122,7 +121,7 @@ bool mutate_by_name(const char *name)
         if (strlen(names[i].word) != (size_t)(function - 1 - name) ||
             strncmp(names[i].word, name, strlen(names[i].word)) != 0)
             continue;
-        if (i >= MUTATE_WEAK_FENCE) {
+        if (i >= MUTATE_LIGHT_FENCE) {
             model_mutate((enum model_mutation)i, NULL);
             return true;
         }

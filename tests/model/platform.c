@@ -576,9 +576,7 @@ bool platform_heavy_fence_register(void)
 bool platform_heavy_fence(void)
 {
     bool reaches = platform_heavy_fence_register();
-    if (memory_is_mutated(MUTATE_WEAK_FENCE))
-        model_fence(MODEL_ACQUIRE_RELEASE, NULL);
-    else if (reaches)
+    if (reaches)
         model_fence_heavy();
     else
         model_fence_full(NULL);

@@ -260,6 +260,31 @@ static void sleep_until_the_end(void)
     all_are_done();
 }
 
+/* One has the last message; the other was woken for it, so the producer fences for now, which members do not. */
+static void promised_end_setup(void)
+{
+    create_members(2);
+    model_act_as(FIRST);
+    must(work(1, 1), "waiting for a moment");
+    model_act_as(PRODUCER);
+    publish_one();
+    if (load64_relaxed(&ring_readers()->news.fencing) == 0)
+        model_fail("the producer does not fence");
+    model_act_as(SECOND);
+    uint64_t first;
+    must(get(1, 0, &first), "getting the message");
+}
+
+static void end_now(void)
+{
+    must(mapring_end(producers[PRODUCER]), "ending");
+}
+
+static void give_back_the_last(void)
+{
+    give_back(0, 1);
+}
+
 static bool sleeps_beside_the_end(void)
 {
     return run.threads[FIRST].state == THREAD_PARKED;
@@ -295,5 +320,8 @@ const struct model_program group_scenarios[] = {
     GROUP("group, end, asleep", "A member that sleeps is woken when no other has a message.", 4,
           .threads = {NULL, sleep_until_the_end, work_if_not_ended, work_if_not_ended}, .setup = three_end_setup,
           .pending = sleeps_beside_the_end),
+    GROUP("group, end comes, asleep", "A member that sleeps is woken for the end, whoever comes last.", 3,
+          .large = true, .threads = {end_now, sleep_until_the_end, give_back_the_last}, .setup = promised_end_setup,
+          .pending = sleeps_beside_the_end, .heavy = 7),
     {.name = NULL},
 };

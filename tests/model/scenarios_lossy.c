@@ -236,6 +236,35 @@ static void publish_another(void)
     must_publish(published, 8, 0);
 }
 
+static void evict_asleep_setup(void)
+{
+    evict_setup();
+    mapring_message messages[4];
+    must(mapring_read(consumers[CONSUMER], messages, 4, 0), "reading in setup");
+}
+
+/* Nothing is published that would wake anybody. */
+static void claim_only(void)
+{
+    void *message;
+    must(mapring_claim(producers[PRODUCER], 8, 0, &message), "claiming");
+}
+
+static void sleep_until_let_go(void)
+{
+    mapring_message messages[4];
+    int32_t status;
+    while ((status = mapring_read(consumers[CONSUMER], messages, 4, MAPRING_FOREVER)) > 0)
+        ;
+    if (status != MAPRING_EVICTED)
+        model_fail("who is evicted while it waits is told %s", mapring_status_name(status));
+}
+
+static bool sleeps_though_let_go(void)
+{
+    return run.threads[CONSUMER].state == THREAD_PARKED;
+}
+
 static void demote_setup(void)
 {
     setup_with_policy(MAPRING_SLOW_DEMOTE);
@@ -340,6 +369,16 @@ const struct model_program lossy_scenarios[] = {
         overwrite_with_payload, look_and_rejoin, evict_setup, rest_is_accounted_for),
     TWO("evicted, waited for", "A producer that may evict does not wait for ever.", publish_another, NULL, evict_setup,
         NULL),
+    {
+        .name = "evicted, asleep",
+        .invariant = "Who sleeps with messages that it does not release is told that it was evicted.",
+        .thread_count = 2,
+        .thread_names = {"producer", "consumer"},
+        .threads = {claim_only, sleep_until_let_go},
+        .setup = evict_asleep_setup,
+        .pending = sleeps_though_let_go,
+        .name_word = name_ring_word,
+    },
     TWO("demoted", "Who is demoted is told so, and goes on as a lossy consumer.", overwrite_with_payload,
         look_on_when_demoted, demote_setup, rest_is_accounted_for),
     {.name = NULL},
