@@ -19,6 +19,9 @@
 #define STEPS_BACK 3
 #define DELAY_MAX_NS 100000
 #define PATIENCE (20 * SECOND)
+/* On a busy machine a round can take milliseconds. */
+#define RACE_NS (20 * SECOND)
+#define ROUNDS_MIN 1000u
 
 struct board {
     struct race race;
@@ -26,15 +29,18 @@ struct board {
     shared64 *brought; /* when that was brought, in ns: from then on, */
     shared64 *there;   /* and it was there for sure; */
     shared64 *rounds;  /* the rounds in which it was */
+    shared64 *last;    /* how many rounds there are: fewer when it takes too long */
     shared64 *slept;   /* how often the waiting side gave up the processor */
     shared64 *late;
     shared64 *longest;
+    int64_t end_ns;
 };
 
 /* The words lie on cache lines of their own, or else they would order what the ring must order. */
 static struct board board_new(const struct race *race)
 {
     shared64 *words = shared_memory(4096);
+    store64_relaxed(&words[448], race->rounds);
     return (struct board){
         .race = *race,
         .ready = &words[0],
@@ -44,6 +50,8 @@ static struct board board_new(const struct race *race)
         .longest = &words[256],
         .there = &words[320],
         .rounds = &words[384],
+        .last = &words[448],
+        .end_ns = now_ns() + RACE_NS * (int64_t)test_length(),
     };
 }
 
@@ -108,8 +116,15 @@ struct wait {
     int64_t without_processor;
 };
 
+static bool goes_on(const struct board *board, uint64_t round)
+{
+    return round < load64_relaxed(board->last);
+}
+
 static struct wait about_to_wait(const struct board *board, uint64_t round)
 {
+    if (now_ns() >= board->end_ns && goes_on(board, round + 1))
+        store64_relaxed(board->last, round + 1);
     struct wait wait = {.round = round, .without_processor = waited_for_processor(), .start = now_ns()};
     store64_release(board->ready, round + 1);
     return wait;
@@ -151,8 +166,9 @@ static void run_race(const struct race *race, void (*consume)(void *), void (*pr
     join(children[1]);
     uint64_t late = load64_relaxed(board.late);
     printf("%" PRIu64 " rounds in %.1f s, %" PRIu64 " times asleep, the longest delay %.3f ms, %" PRIu64 " late\n",
-           race->rounds, (double)(now_ns() - start) / 1e9, load64_relaxed(board.slept),
+           load64_relaxed(board.last), (double)(now_ns() - start) / 1e9, load64_relaxed(board.slept),
            (double)load64_relaxed(board.longest) / 1e6, late);
+    CHECK(load64_relaxed(board.last) >= ROUNDS_MIN, "too few rounds");
     CHECK(late == 0, "wakeups were lost");
 }
 
@@ -171,7 +187,7 @@ static void wait_for_news(void *argument)
     begin(1, board->race.consumer_refused);
     mapring_consumer *consumer = open_consumer(MAPRING_FROM_OLDEST);
     CHECK_STATUS(mapring_consumer_set_waiting(consumer, board->race.waiting), MAPRING_OK);
-    for (uint64_t round = 0; round < board->race.rounds; round++) {
+    for (uint64_t round = 0; goes_on(board, round); round++) {
         mapring_message message;
         struct wait wait = about_to_wait(board, round);
         CHECK_STATUS(mapring_read(consumer, &message, 1, PATIENCE), 1);
@@ -216,7 +232,7 @@ static void bring_news(void *argument)
     CHECK(stat_ring().fence == (race->producer_refused ? MAPRING_FENCE_FULL : MAPRING_FENCE_ASYMMETRIC),
           "fence %" PRIu32 " at the start", stat_ring().fence);
     struct aim aim = {0};
-    for (uint64_t round = 0; round < race->rounds; round++) {
+    for (uint64_t round = 0; goes_on(board, round); round++) {
         for (uint64_t spins = 0; !is_ready(board, round, spins); spins++)
             ;
         await_moment(board, &aim);
@@ -255,7 +271,7 @@ static void make_room(void *argument)
     mapring_consumer *consumer = open_consumer(MAPRING_FROM_OLDEST);
     struct aim aim = {0};
     uint64_t sequence = 0;
-    for (uint64_t round = 0; round < board->race.rounds; round++) {
+    for (uint64_t round = 0; goes_on(board, round); round++) {
         uint32_t held = 0;
         for (uint64_t spins = 0; !is_ready(board, round, spins); spins++)
             held += read_next(consumer, &sequence);
@@ -279,7 +295,7 @@ static void wait_for_room(void *argument)
     CHECK_STATUS(mapring_wait_consumers(producer, 1, PATIENCE), MAPRING_OK);
     CHECK_STATUS(mapring_producer_set_waiting(producer, race->waiting), MAPRING_OK);
     uint64_t sequence = 0;
-    for (uint64_t round = 0; round < race->rounds; round++) {
+    for (uint64_t round = 0; goes_on(board, round); round++) {
         static uint8_t bytes[LONG];
         int32_t status = MAPRING_OK;
         while (status == MAPRING_OK) {
