@@ -189,26 +189,6 @@ static int32_t wait_for_room(struct mapring_producer *producer, int64_t timeout_
     return wait_for_readers(producer, room_is_there, deadline > now ? (int64_t)(deadline - now) : 0);
 }
 
-/*
- * Who writes where a consumer has just read takes its cache lines from it, and one that fills the ring goes to sleep
- * and has to be woken at every turn: both crawl. So when the slowest is far behind, though not yet in the way, the
- * producer pauses at each stride for about a third of the time that filling one takes. Between consumers that are fast
- * enough and a producer that is only a little faster the ring then never gets full. What it brings: docs/benchmarks.md.
- */
-#define BYTES_PER_PAUSE_NS 64u
-#define PAUSE_MAX_NS 5000u
-
-static void keep_distance(const struct mapring_producer *producer, uint64_t position)
-{
-    uint64_t capacity = producer->ring.geometry.capacity;
-    if (position - producer->least <= capacity / 8 * 5)
-        return;
-    uint64_t end = platform_clock_ns() + min64(capacity / STRIDE_COUNT / BYTES_PER_PAUSE_NS, PAUSE_MAX_NS);
-    do
-        spin_pause();
-    while (platform_clock_ns() < end);
-}
-
 /* Where the header behind a record of this length would end, if it came next, behind padding if it must. */
 static uint64_t claim_end(const struct mapring_producer *producer, uint64_t length, uint64_t *padding)
 {
@@ -269,7 +249,6 @@ int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t t
     if (position >= producer->indexed_end) {
         index_note(&producer->ring, (struct mark){position, producer->sequence, 0});
         producer->indexed_end = stride_end(position, capacity);
-        keep_distance(producer, position);
     }
     producer->limit = producer->next + (min64(producer->acted, producer->indexed_end) - position);
     return MAPRING_OK;
