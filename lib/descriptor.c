@@ -18,6 +18,7 @@ struct consumer_descriptor {
     uint32_t method;
     bool told;                       /* we made it ready, and have not cleared it since */
     bool raised;                     /* the bit was raised behind the last clearing */
+    bool homeless;                   /* the kernel makes it ready no longer, and it has no address yet */
     bool alone;                      /* the producer is gone, and the caller is still to be told */
     uint64_t gathers_until;          /* for a watermark; 0: it waits for the first message */
     struct platform_process watched; /* the producer, */
@@ -103,6 +104,24 @@ static int32_t use_address(struct mapring_consumer *consumer)
     return MAPRING_OK;
 }
 
+/* Has the descriptor made ready when the doorbell is rung. `*moved`: at its address, but not before its bit is raised
+ * the next time. */
+static int32_t rest_on(struct mapring_consumer *consumer, uint32_t remembered, bool *moved)
+{
+    struct consumer_descriptor *descriptor = consumer->descriptor;
+    struct sleeper *sleeper = &consumer->sleeper;
+    int32_t status =
+        platform_descriptor_park(descriptor->platform, sleeper->parking, &sleeper->bell->doorbell, remembered);
+    descriptor->homeless |= status < 0;
+    *moved = false;
+    if (descriptor->homeless) {
+        status = use_address(consumer);
+        descriptor->homeless = status < 0;
+        *moved = !descriptor->homeless;
+    }
+    return status;
+}
+
 /* Clears the descriptor, and has it made ready by the next message. */
 static int32_t prepare(struct mapring_consumer *consumer)
 {
@@ -123,19 +142,17 @@ static int32_t prepare(struct mapring_consumer *consumer)
         descriptor->ended = descriptor->watched;
     /* Behind the fence: whoever takes over later finds the bit and wakes us, so this is the one to watch. */
     bool watched = watch_producer(consumer);
-    int32_t status =
-        platform_descriptor_park(descriptor->platform, sleeper->parking, &sleeper->bell->doorbell, remembered);
-    /* It is to be woken at its address from the next time on, which is at once. */
-    bool moved = status < 0;
-    if (moved)
-        status = use_address(consumer);
+    bool moved;
+    int32_t status = rest_on(consumer, remembered, &moved);
     if (causes.alarmed || causes.bereft)
         descriptor->alone = is_alone(consumer);
-    platform_descriptor_alarm(descriptor->platform, next_look(consumer, covered, watched));
+    int32_t alarmed =
+        platform_descriptor_alarm(descriptor->platform, next_look(consumer, covered, watched && !descriptor->homeless));
     /* The alarm may have taken back what somebody made ready since it was cleared: he lowered the bit before that. */
-    if (moved || is_ready(consumer) || !wait_is_raised(sleeper))
+    bool ready = moved || is_ready(consumer) || !wait_is_raised(sleeper);
+    if (ready)
         tell_again(consumer);
-    return status;
+    return status < 0 ? status : alarmed;
 }
 
 /* Of a call that found nothing: whether there is something else to say. */
@@ -219,6 +236,7 @@ int32_t mapring_consumer_descriptor(mapring_consumer *consumer, uint32_t method,
         if (status < 0) {
             descriptor_leave(consumer);
             descriptor_free(consumer);
+            slot_tell_waiting(&consumer->ring.readers->slots[consumer->slot], consumer->sleeper.waiting, 0);
             consumer->plain = is_plain(consumer);
             return status;
         }

@@ -237,9 +237,9 @@ void platform_descriptor_set(struct platform_descriptor *descriptor);
 int32_t platform_descriptor_park(struct platform_descriptor *descriptor, const struct platform_parking *parking,
                                  const shared32 *doorbell, uint32_t remembered);
 
-/* Makes it ready at this time as well, instead of when that was said last. Until then it may not be ready any longer,
- * as after clearing it. */
-void platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns);
+/* Makes it ready at this time as well, instead of when that was said last; or says why the system does not. Until then
+ * it may not be ready any longer, as after clearing it. */
+int32_t platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns);
 
 /* Makes it ready as well when this process ends, instead of who was said last; NULL: nobody. False if that cannot be
  * told. */
@@ -270,9 +270,9 @@ struct platform_ready {
 };
 
 /* Waits until the descriptor is ready, which it is not any longer then, or one of the others is, or the deadline.
- * Returns how many of the others are ready; may return early. */
-uint32_t platform_descriptor_wait(struct platform_descriptor *descriptor, uint64_t deadline_ns,
-                                  struct platform_ready *ready, uint32_t max);
+ * Returns how many of the others are ready, or a status, at once, if the system does not do it; may return early. */
+int32_t platform_descriptor_wait(struct platform_descriptor *descriptor, uint64_t deadline_ns,
+                                 struct platform_ready *ready, uint32_t max);
 
 /* Whether who owns an io_uring can wait on a doorbell with that; and what that takes, as an entry of its submission
  * queue: 64 bytes. */

@@ -83,14 +83,16 @@ static const struct status_words statuses[] = {
                             "left alone. Use another name or file."),
     STATUS(MAPRING_TOO_SMALL, "The segment or file has fewer bytes than were asked for; ask for less, or for leave to "
                               "grow the file."),
-    STATUS(MAPRING_PERMISSION, "The system does not permit access to the segment or its folder."),
+    STATUS(MAPRING_PERMISSION, "The system does not permit access to the segment or its folder; or a sandbox refuses a "
+                               "system call that this needs."),
     STATUS(MAPRING_NO_SPACE,
            "There is not enough room for the ring where it was to be kept; use a smaller capacity, or "
            "make room."),
     STATUS(MAPRING_NO_MEMORY, "There is not enough memory; use a smaller capacity."),
     STATUS(MAPRING_NO_DESCRIPTORS, "The process or the system has no file descriptors or handles left; close some."),
     STATUS(MAPRING_UNSUPPORTED, "This system does not offer what is needed: on Linux a writable /dev/shm, or a folder "
-                                "named by MAPRING_DIR, MAPRING_GLOBAL_DIR for global names."),
+                                "named by MAPRING_DIR, MAPRING_GLOBAL_DIR for global names; or a system call that it "
+                                "has, and a sandbox may hide."),
     STATUS(MAPRING_SYSTEM_ERROR, "The system refused for a reason of its own; its log may tell."),
 };
 

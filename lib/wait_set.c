@@ -89,17 +89,19 @@ static bool some_are_ready(void *context)
     return false;
 }
 
-/* Asks the system about the descriptors, until one is ready, or the set's own is, or the deadline. */
-static void poll_descriptors(struct mapring_wait_set *set, uint64_t deadline)
+/* Asks the system about the descriptors, until one is ready, or the set's own is, or the deadline. MAPRING_OK, or why
+ * it does not tell. */
+static int32_t poll_descriptors(struct mapring_wait_set *set, uint64_t deadline)
 {
     for (uint32_t i = 0; i < set->member_count; i++)
         if (set->members[i].kind == MEMBER_DESCRIPTOR)
             set->members[i].events = 0;
-    uint32_t count =
+    int32_t count =
         platform_descriptor_wait(set->descriptor, deadline, set->ready, sizeof set->ready / sizeof set->ready[0]);
-    for (uint32_t i = 0; i < count; i++)
+    for (int32_t i = 0; i < count; i++)
         if (set->ready[i].tag < set->member_count && set->members[set->ready[i].tag].kind == MEMBER_DESCRIPTOR)
             set->members[set->ready[i].tag].events = set->ready[i].events;
+    return count < 0 ? count : MAPRING_OK;
 }
 
 /* Those that are ready, from another one on each time. */
@@ -195,16 +197,13 @@ static int32_t sleep_until(struct mapring_wait_set *set, struct platform_doorbel
                            uint64_t until)
 {
     if (!needs_descriptor(set)) {
-        count64(&set->counts.parks);
         if (platform_park_any(doorbells, count, until))
             return MAPRING_OK;
         /* It is tried once. Those that are woken from now on are raised again with an address. */
         set->no_park_any = true;
         return use_descriptor(set);
     }
-    count64(&set->counts.parks);
-    poll_descriptors(set, until);
-    return MAPRING_OK;
+    return poll_descriptors(set, until);
 }
 
 /* How long nothing may happen before the set looks by itself. */
@@ -258,23 +257,28 @@ static int32_t wait_round(struct mapring_wait_set *set, uint64_t deadline)
     if (wait_take_cancel(&set->sleeper))
         return MAPRING_CANCELLED;
     uint64_t now = platform_clock_ns();
-    uint64_t until = min64(deadline, now + quantum_of(set, covered));
-    return now < deadline ? sleep_until(set, doorbells, count, until) : MAPRING_OK;
+    if (now >= deadline)
+        return MAPRING_OK;
+    count64(&set->counts.parks);
+    int32_t status = sleep_until(set, doorbells, count, min64(deadline, now + quantum_of(set, covered)));
+    return status;
 }
 
 static int32_t wait_for_members(struct mapring_wait_set *set, mapring_ready *ready, uint32_t max, uint64_t deadline)
 {
     for (;;) {
         probe_in_time(set);
-        if (set->descriptors > 0)
-            poll_descriptors(set, 0);
+        int32_t status = set->descriptors > 0 ? poll_descriptors(set, 0) : MAPRING_OK;
+        if (status < 0)
+            return status;
         uint32_t count = collect(set, ready, max);
         if (count > 0 || platform_clock_ns() >= deadline)
             return (int32_t)count;
-        int32_t status = MAPRING_OK;
         if (set->sleeper.waiting == MAPRING_WAIT_SPIN)
             status = wait_take_cancel(&set->sleeper) ? MAPRING_CANCELLED : MAPRING_OK;
-        else if (set->descriptors > 0 || !wait_spin(&set->sleeper))
+        else if (set->descriptors == 0 && wait_spin(&set->sleeper))
+            status = MAPRING_OK;
+        else
             status = wait_round(set, deadline);
         if (status < 0)
             return status;

@@ -119,8 +119,9 @@ MAPRING_API void mapring_consumer_close(mapring_consumer *consumer);
  * there, and mapring_progress() tells how many were lost); MAPRING_DEMOTED (once: the producer did not wait for this
  * consumer any longer, it is lossy now, see mapring_rejoin()); MAPRING_EVICTED (the same, and it gets nothing more
  * before mapring_rejoin()); MAPRING_CORRUPT (the stream makes no sense here; the position does not move);
- * MAPRING_CANCELLED (wait.h);
- * MAPRING_BUSY (another thread waits with this handle); MAPRING_INVALID_ARGUMENT (max is 0, negative time).
+ * MAPRING_CANCELLED (wait.h); MAPRING_PERMISSION, MAPRING_UNSUPPORTED, ... (nothing came, and a sandbox has come to
+ * refuse what the consumer's descriptor needs, as mapring_consumer_descriptor() says); MAPRING_BUSY (another thread
+ * waits with this handle); MAPRING_INVALID_ARGUMENT (max is 0, negative time).
  */
 MAPRING_API int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint32_t max,
                                  int64_t timeout_ns);
@@ -133,7 +134,8 @@ MAPRING_API int32_t mapring_read(mapring_consumer *consumer, mapring_message *me
  * Returns MAPRING_OK; MAPRING_NOT_READ (fewer than `count` are unreleased; nothing was released); MAPRING_LAPPED (what
  * was read and not released may have been overwritten while it was used: all of it is released, and counted as torn by
  * mapring_progress()); MAPRING_DEMOTED, MAPRING_EVICTED (the same, by a consumer that the producer no longer waits
- * for). Does not block.
+ * for); of a consumer with a descriptor also MAPRING_PERMISSION, MAPRING_UNSUPPORTED, ... as mapring_read() (all is
+ * released). Does not block.
  */
 MAPRING_API int32_t mapring_release(mapring_consumer *consumer, uint32_t count);
 

@@ -103,7 +103,14 @@ enum {
  * it has a descriptor by another); MAPRING_UNSUPPORTED (an observer, which nobody can wake; or the method is not to be
  * had here); MAPRING_BUSY (the consumer is in a wait set); MAPRING_NO_DESCRIPTORS (it takes up to 6),
  * MAPRING_NO_MEMORY, MAPRING_PERMISSION, MAPRING_NO_SPACE, MAPRING_SYSTEM_ERROR. By the thread that uses the handle.
- * Does not block.
+ * Does not block. After a failure the consumer is as it was.
+ *
+ * On Linux it needs epoll_create1(2), epoll_ctl(2), eventfd2(2), timerfd_create(2) and timerfd_settime(2), and
+ * mknodat(2) for MAPRING_DESCRIPTOR_WAKE. Where a sandbox refuses one of them it returns MAPRING_PERMISSION (EPERM,
+ * EACCES) or MAPRING_UNSUPPORTED (ENOSYS). If that is so only later, of timerfd_settime(2), or of io_uring_enter(2)
+ * together with mknodat(2), the call that finds nothing, or the mapring_release() that gives back the last message,
+ * returns the same status each time, having done the rest: messages still come, but in the latter case up to 0.1 s
+ * late.
  */
 MAPRING_API int32_t mapring_consumer_descriptor(mapring_consumer *consumer, uint32_t method, int64_t *descriptor);
 

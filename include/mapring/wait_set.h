@@ -73,7 +73,9 @@ MAPRING_API int32_t mapring_wait_set_add_producer(mapring_wait_set *set, mapring
  * or both. On Windows, where there are more than 63, each may be reported up to 16 ms late.
  *
  * Returns MAPRING_OK; MAPRING_INVALID_ARGUMENT (it is none, or is in the set already); MAPRING_UNSUPPORTED (a
- * plain file, which is always ready); MAPRING_NO_MEMORY, MAPRING_NO_DESCRIPTORS, MAPRING_SYSTEM_ERROR.
+ * plain file, which is always ready); MAPRING_NO_MEMORY, MAPRING_NO_DESCRIPTORS, MAPRING_SYSTEM_ERROR; and where a
+ * sandbox refuses epoll_create1(2), epoll_ctl(2) or eventfd2(2) MAPRING_PERMISSION (EPERM, EACCES) or
+ * MAPRING_UNSUPPORTED (ENOSYS).
  */
 MAPRING_API int32_t mapring_wait_set_add_descriptor(mapring_wait_set *set, int64_t descriptor, uint32_t events,
                                                     uint64_t token);
@@ -93,7 +95,10 @@ MAPRING_API int32_t mapring_wait_set_set_waiting(mapring_wait_set *set, uint32_t
  * Returns how many entries were filled; 0 when `timeout_ns` passed (0: only looks; MAPRING_FOREVER);
  * MAPRING_CANCELLED; MAPRING_BUSY (another thread waits on the set); MAPRING_INVALID_ARGUMENT (max is 0, negative
  * time); and what descriptors may be refused with (wait.h), when the set needs them first: for more than 127 consumers
- * and producers, for descriptors of the caller's, or on a system without futex_waitv(2).
+ * and producers, for descriptors of the caller's, or on a system without futex_waitv(2). That takes a descriptor for
+ * each folder of names and three more; of system calls what adding a descriptor takes, epoll_wait(2), and mknodat(2)
+ * for its consumers and producers: MAPRING_PERMISSION or MAPRING_UNSUPPORTED where a sandbox refuses them. It can be
+ * called again when the cause is gone; its members can also be waited on one by one meanwhile.
  */
 MAPRING_API int32_t mapring_wait_set_wait(mapring_wait_set *set, mapring_ready *ready, uint32_t max,
                                           int64_t timeout_ns);

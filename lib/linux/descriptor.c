@@ -3,7 +3,7 @@
  *
  *   an eventfd     written by this process; and by the kernel when a doorbell is rung, if that is how it was opened
  *   FIFOs          one in each folder of names that it can be reached from, read here and written by others
- *   a timer        the time of an alarm
+ *   a timer        the time of an alarm, from the first one on
  *   a pidfd        the end of a process
  *
  * A FIFO in the folder where the ring's own name lies is reached by everybody who reaches the ring, from other
@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,7 @@ struct fifo {
 struct platform_descriptor {
     int epoll_fd;
     int event_fd;
-    int timer_fd;
+    int timer_fd;   /* -1: there was no alarm yet */
     int process_fd; /* -1: none is watched */
     struct platform_process watched;
     pid_t pid; /* of the process that it belongs to */
@@ -67,17 +68,14 @@ int32_t platform_descriptor_open(bool futex, struct platform_descriptor **out)
     struct platform_descriptor *descriptor = calloc(1, sizeof *descriptor);
     if (descriptor == NULL)
         return MAPRING_NO_MEMORY;
-    descriptor->process_fd = -1;
+    descriptor->process_fd = descriptor->timer_fd = -1;
     descriptor->pid = getpid();
     descriptor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     descriptor->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    descriptor->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    bool opened = descriptor->epoll_fd >= 0 && descriptor->event_fd >= 0 && descriptor->timer_fd >= 0;
+    bool opened = descriptor->epoll_fd >= 0 && descriptor->event_fd >= 0;
     int32_t status = opened ? MAPRING_OK : linux_status(errno);
     if (status == MAPRING_OK)
         status = add_source(descriptor, descriptor->event_fd, EPOLLIN, SOURCE_EVENT, 0);
-    if (status == MAPRING_OK)
-        status = add_source(descriptor, descriptor->timer_fd, EPOLLIN, SOURCE_TIMER, 0);
     if (status == MAPRING_OK && futex)
         status = linux_uring_open(descriptor->event_fd, &descriptor->uring);
     if (status < 0) {
@@ -268,11 +266,29 @@ int32_t platform_descriptor_park(struct platform_descriptor *descriptor, const s
     return status;
 }
 
-void platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns)
+/* Who waits in the library needs none. */
+static int32_t open_timer(struct platform_descriptor *descriptor)
 {
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0)
+        return linux_status(errno);
+    int32_t status = add_source(descriptor, fd, EPOLLIN, SOURCE_TIMER, 0);
+    if (status < 0)
+        close(fd);
+    else
+        descriptor->timer_fd = fd;
+    return status;
+}
+
+int32_t platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns)
+{
+    int32_t status = descriptor->timer_fd < 0 ? open_timer(descriptor) : MAPRING_OK;
+    if (status < 0)
+        return status;
     struct itimerspec when = {
         .it_value = {.tv_sec = (time_t)(at_ns / 1000000000u), .tv_nsec = (long)(at_ns % 1000000000u)}};
-    timerfd_settime(descriptor->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+    return timerfd_settime(descriptor->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) == 0 ? MAPRING_OK
+                                                                                      : linux_status(errno);
 }
 
 static void watch_nobody(struct platform_descriptor *descriptor)
@@ -305,20 +321,29 @@ bool platform_descriptor_watch(struct platform_descriptor *descriptor, const str
 
 /* Clearing. */
 
+static enum source source_of(const struct epoll_event *event)
+{
+    return (enum source)(event->data.u64 >> SOURCE_SHIFT);
+}
+
 /* What others wrote, all of it: who writes faster than this is read stays ready. */
 #define FIFO_READS 64
 
-static void clear_fifo(int fd)
+static bool clear_fifo(int fd)
 {
     char rings[4096];
-    for (int i = 0; i < FIFO_READS && read(fd, rings, sizeof rings) == (ssize_t)sizeof rings; i++)
-        ;
+    ssize_t got = read(fd, rings, sizeof rings);
+    bool rung = got > 0;
+    for (int i = 1; i < FIFO_READS && got == (ssize_t)sizeof rings; i++)
+        got = read(fd, rings, sizeof rings);
+    return rung;
 }
 
-static void clear_source(struct platform_descriptor *descriptor, uint64_t data, struct platform_causes *causes)
+static void clear_source(struct platform_descriptor *descriptor, enum source source, uint32_t tag,
+                         struct platform_causes *causes)
 {
     uint64_t count;
-    switch ((enum source)(data >> SOURCE_SHIFT)) {
+    switch (source) {
     case SOURCE_EVENT:
         /* Read before each look, so that what comes behind the last one shows. */
         do
@@ -326,8 +351,7 @@ static void clear_source(struct platform_descriptor *descriptor, uint64_t data, 
         while (linux_uring_reap(descriptor->uring));
         break;
     case SOURCE_FIFO:
-        clear_fifo(descriptor->fifos[(uint32_t)data].fd);
-        causes->rung = true;
+        causes->rung = clear_fifo(descriptor->fifos[tag].fd) || causes->rung;
         break;
     case SOURCE_TIMER:
         causes->alarmed = read(descriptor->timer_fd, &count, sizeof count) > 0 || causes->alarmed;
@@ -340,13 +364,27 @@ static void clear_source(struct platform_descriptor *descriptor, uint64_t data, 
     }
 }
 
+/* For a sandbox that lets nobody ask which of them are ready. */
+static void clear_every_source(struct platform_descriptor *descriptor, struct platform_causes *causes)
+{
+    struct pollfd process = {.fd = descriptor->process_fd, .events = POLLIN};
+    clear_source(descriptor, SOURCE_EVENT, 0, causes);
+    for (uint32_t i = 0; i < descriptor->fifo_count; i++)
+        clear_source(descriptor, SOURCE_FIFO, i, causes);
+    clear_source(descriptor, SOURCE_TIMER, 0, causes);
+    if (poll(&process, 1, 0) == 1)
+        clear_source(descriptor, SOURCE_PROCESS, 0, causes);
+}
+
 struct platform_causes platform_descriptor_clear(struct platform_descriptor *descriptor)
 {
     struct platform_causes causes = {0};
     struct epoll_event events[EVENTS];
     int count = epoll_wait(descriptor->epoll_fd, events, EVENTS, 0);
     for (int i = 0; i < count; i++)
-        clear_source(descriptor, events[i].data.u64, &causes);
+        clear_source(descriptor, source_of(&events[i]), (uint32_t)events[i].data.u64, &causes);
+    if (count < 0)
+        clear_every_source(descriptor, &causes);
     return causes;
 }
 
@@ -394,20 +432,22 @@ static int milliseconds_until(uint64_t deadline_ns)
     return left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
-uint32_t platform_descriptor_wait(struct platform_descriptor *descriptor, uint64_t deadline_ns,
-                                  struct platform_ready *ready, uint32_t max)
+int32_t platform_descriptor_wait(struct platform_descriptor *descriptor, uint64_t deadline_ns,
+                                 struct platform_ready *ready, uint32_t max)
 {
     struct epoll_event events[EVENTS];
     struct platform_causes causes = {0};
     int wanted = max < EVENTS ? (int)max : EVENTS;
     int count = epoll_wait(descriptor->epoll_fd, events, wanted, milliseconds_until(deadline_ns));
-    uint32_t others = 0;
+    if (count < 0 && errno != EINTR)
+        return linux_status(errno);
+    int32_t others = 0;
     for (int i = 0; i < count; i++) {
-        uint64_t data = events[i].data.u64;
-        if (data >> SOURCE_SHIFT == SOURCE_OTHER)
-            ready[others++] = (struct platform_ready){(uint32_t)data, events_of(events[i].events)};
+        uint32_t tag = (uint32_t)events[i].data.u64;
+        if (source_of(&events[i]) == SOURCE_OTHER)
+            ready[others++] = (struct platform_ready){tag, events_of(events[i].events)};
         else
-            clear_source(descriptor, data, &causes);
+            clear_source(descriptor, source_of(&events[i]), tag, &causes);
     }
     return others;
 }

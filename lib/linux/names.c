@@ -42,7 +42,8 @@ void platform_segment_await(const char *name, uint64_t deadline_ns)
             wait_ms = 10;
         close(folder_fd);
     }
-    poll(&news, 1, wait_ms);
+    if (poll(&news, 1, wait_ms) < 0 && errno != EINTR)
+        platform_sleep((uint64_t)wait_ms * 1000000u);
     if (news.fd >= 0)
         close(news.fd);
 }

@@ -143,14 +143,15 @@ int32_t platform_descriptor_park(struct platform_descriptor *descriptor, const s
     return MAPRING_OK;
 }
 
-void platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns)
+int32_t platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns)
 {
     if (at_ns == descriptor->alarm_ns)
-        return;
+        return MAPRING_OK;
     uint64_t now = platform_clock_ns();
     uint64_t left = at_ns > now ? (at_ns - now) / 100 : 0;
     set_timer(descriptor->timer, -(int64_t)left);
     descriptor->alarm_ns = at_ns;
+    return MAPRING_OK;
 }
 
 bool platform_descriptor_watch(struct platform_descriptor *descriptor, const struct platform_process *process)
@@ -261,14 +262,14 @@ static void sleep_on_some(struct platform_descriptor *descriptor, uint64_t deadl
     WaitForMultipleObjects(count, handles, FALSE, left_ms);
 }
 
-uint32_t platform_descriptor_wait(struct platform_descriptor *descriptor, uint64_t deadline_ns,
-                                  struct platform_ready *ready, uint32_t max)
+int32_t platform_descriptor_wait(struct platform_descriptor *descriptor, uint64_t deadline_ns,
+                                 struct platform_ready *ready, uint32_t max)
 {
     for (;;) {
         bool rung = platform_descriptor_clear(descriptor).rung;
         uint32_t found = look_at_others(descriptor, ready, max);
         if (rung || found > 0 || platform_clock_ns() >= deadline_ns)
-            return found;
+            return (int32_t)found;
         sleep_on_some(descriptor, deadline_ns);
     }
 }

@@ -147,6 +147,62 @@ static int32_t list(void)
     return count;
 }
 
+/* Event loops and wait sets. */
+
+static int pipe_ends[2];
+
+static int32_t use_descriptor(uint32_t method)
+{
+    mapring_consumer *opened;
+    int64_t descriptor;
+    int32_t status = mapring_consumer_open(RING, NULL, &opened);
+    if (status < 0)
+        return status;
+    status = mapring_consumer_descriptor(opened, method, &descriptor);
+    mapring_consumer_close(opened);
+    return status;
+}
+
+static int32_t use_any_descriptor(void)
+{
+    return use_descriptor(MAPRING_DESCRIPTOR_ANY);
+}
+
+static int32_t use_fifo(void)
+{
+    return use_descriptor(MAPRING_DESCRIPTOR_WAKE);
+}
+
+static void make_ring_and_pipe(void)
+{
+    make_ring();
+    consumer = open_consumer(MAPRING_FROM_OLDEST);
+    CHECK(pipe(pipe_ends) == 0, "pipe: %s", strerror(errno));
+}
+
+static void close_ring_and_pipe(void)
+{
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    close_ring();
+}
+
+static int32_t use_wait_set(void)
+{
+    mapring_wait_set *set;
+    mapring_ready ready;
+    int32_t status = mapring_wait_set_open(&set);
+    if (status < 0)
+        return status;
+    status = mapring_wait_set_add_consumer(set, consumer, 1);
+    if (status == MAPRING_OK)
+        status = mapring_wait_set_add_descriptor(set, pipe_ends[0], MAPRING_EVENT_READABLE, 2);
+    if (status == MAPRING_OK)
+        status = mapring_wait_set_wait(set, &ready, 1, 0);
+    mapring_wait_set_close(set);
+    return status;
+}
+
 /* Segments, and what goes with them. */
 
 #define SEGMENT "segment"
@@ -309,6 +365,9 @@ const struct call calls[] = {
     {"consume", make_ring, consume, close_ring},
     {"consume from a file", make_file, consume, close_ring_and_remove_file},
     {"wait for a ring", nothing, await_ring, nothing},
+    {"a descriptor", make_ring, use_any_descriptor, close_ring},
+    {"a descriptor by a FIFO", make_ring, use_fifo, close_ring},
+    {"a wait set", make_ring_and_pipe, use_wait_set, close_ring_and_pipe},
     {"stat", make_ring, look_at_name, close_ring},
     {"stat of a name of a file", make_file, look_at_name, close_ring_and_remove_file},
     {"stat of a file", make_file, look_at_file, close_ring_and_remove_file},

@@ -148,8 +148,8 @@ struct platform_causes platform_descriptor_clear(struct platform_descriptor *des
     return causes;
 }
 
-uint32_t platform_descriptor_wait(struct platform_descriptor *descriptor, uint64_t deadline_ns,
-                                  struct platform_ready *ready, uint32_t max)
+int32_t platform_descriptor_wait(struct platform_descriptor *descriptor, uint64_t deadline_ns,
+                                 struct platform_ready *ready, uint32_t max)
 {
     (void)ready;
     (void)max;
@@ -175,7 +175,7 @@ uint32_t platform_descriptor_wait(struct platform_descriptor *descriptor, uint64
     return 0;
 }
 
-void platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns)
+int32_t platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t at_ns)
 {
     /* It is ready no longer, as on Windows. */
     if (!run.alone)
@@ -185,6 +185,7 @@ void platform_descriptor_alarm(struct platform_descriptor *descriptor, uint64_t 
     view_join(&self_thread()->current, &descriptor->view);
     leave_turn();
     descriptor->alarm_ns = at_ns;
+    return MAPRING_OK;
 }
 
 bool platform_descriptor_watch(struct platform_descriptor *descriptor, const struct platform_process *process)

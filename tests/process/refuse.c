@@ -10,16 +10,21 @@
 
 #include "cases.h"
 
-void refuse(long call)
+void refuse_with(long call, int error)
 {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         skip("no seccomp filters here");
-    CHECK(syscall(call, 0, 0, 0, 0, 0, 0) == -1 && errno == EPERM, "the filter does not work");
+    CHECK(syscall(call, 0, 0, 0, 0, 0, 0) == -1 && errno == error, "the filter does not work");
+}
+
+void refuse(long call)
+{
+    refuse_with(call, EPERM);
 }

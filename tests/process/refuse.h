@@ -4,8 +4,9 @@
 #ifndef MAPRING_TESTS_REFUSE_H
 #define MAPRING_TESTS_REFUSE_H
 
-/* From now on this system call fails with EPERM, in this process and in the children that it makes. Skips the case if
- * that cannot be done. */
+/* From now on this system call fails, in this process and in the children that it makes: with EPERM, or with this
+ * error. Skips the case if that cannot be done. */
 void refuse(long call);
+void refuse_with(long call, int error);
 
 #endif
