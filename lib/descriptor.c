@@ -18,6 +18,7 @@ struct consumer_descriptor {
     uint32_t method;
     bool told;                       /* we made it ready, and have not cleared it since */
     bool raised;                     /* the bit was raised behind the last clearing */
+    bool resting;                    /* it was left unready then, and there was nothing to say since */
     bool homeless;                   /* the kernel makes it ready no longer, and it has no address yet */
     bool alone;                      /* the producer is gone, and the caller is still to be told */
     uint64_t gathers_until;          /* for a watermark; 0: it waits for the first message */
@@ -122,6 +123,16 @@ static int32_t rest_on(struct mapring_consumer *consumer, uint32_t remembered, b
     return status;
 }
 
+/* As wait_once() does: a program that waits on the descriptor sleeps as long as that is not ready. */
+static void count_rest(struct mapring_consumer *consumer, bool ready)
+{
+    struct wait_counts *counts = consumer->sleeper.counts;
+    if (consumer->descriptor->resting)
+        count64(&counts->spurious);
+    count64(ready ? &counts->avoided : &counts->parks);
+    consumer->descriptor->resting = !ready;
+}
+
 /* Clears the descriptor, and has it made ready by the next message. */
 static int32_t prepare(struct mapring_consumer *consumer)
 {
@@ -152,6 +163,7 @@ static int32_t prepare(struct mapring_consumer *consumer)
     bool ready = moved || is_ready(consumer) || !wait_is_raised(sleeper);
     if (ready)
         tell_again(consumer);
+    count_rest(consumer, ready);
     return status < 0 ? status : alarmed;
 }
 
@@ -171,9 +183,11 @@ int32_t descriptor_settle(struct mapring_consumer *consumer, int32_t result)
 {
     if (result > 0) {
         consumer->descriptor->gathers_until = 0;
+        consumer->descriptor->resting = false;
         return result;
     }
     int32_t status = result == 0 ? take_silence(consumer) : result;
+    consumer->descriptor->resting &= status == 0;
     int32_t prepared = descriptor_settle_released(consumer);
     return status == 0 ? prepared : status;
 }
@@ -253,6 +267,7 @@ void descriptor_forget_watermark(struct mapring_consumer *consumer)
         return;
     consumer->descriptor->gathers_until = 0;
     consumer->descriptor->raised = false;
+    consumer->descriptor->resting = false;
 }
 
 uint32_t descriptor_method(const struct mapring_consumer *consumer)
@@ -295,10 +310,13 @@ int32_t mapring_consumer_prepare_wait(mapring_consumer *consumer, void *entry)
         return 1;
     uint32_t remembered = wait_raise(sleeper);
     wait_fence(sleeper);
-    if (has_something(consumer))
+    if (has_something(consumer)) {
+        count64(&sleeper->counts->avoided);
         return 1;
+    }
     if (wait_take_cancel(sleeper))
         return MAPRING_CANCELLED;
+    count64(&sleeper->counts->parks);
     platform_uring_prepare(sleeper->parking, &sleeper->bell->doorbell, remembered, entry);
     return MAPRING_OK;
 }

@@ -41,8 +41,7 @@ struct mapring_wait_set {
 
     struct platform_descriptor *descriptor; /* NULL: not needed so far */
     struct platform_ready ready[32];
-    shared32 cancel_word; /* changes with each cancellation */
-    struct wait_counts counts;
+    shared32 cancel_word;   /* changes with each cancellation */
     struct sleeper sleeper; /* how the set waits, without a bell of its own */
 };
 
@@ -121,6 +120,37 @@ static uint32_t collect(struct mapring_wait_set *set, mapring_ready *ready, uint
         set->first = place + 1;
     }
     return count;
+}
+
+/* Counting, as wait_once() does it for each alone. */
+
+static void count_parks(const struct mapring_wait_set *set)
+{
+    for (uint32_t i = 0; i < set->member_count; i++) {
+        struct sleeper *sleeper = sleeper_of(&set->members[i]);
+        if (sleeper != NULL)
+            count64(&sleeper->counts->parks);
+    }
+}
+
+/* Those that are ready did not sleep. The rest have not waited in vain yet. */
+static void count_avoided(const struct mapring_wait_set *set)
+{
+    for (uint32_t i = 0; i < set->member_count; i++) {
+        struct sleeper *sleeper = sleeper_of(&set->members[i]);
+        if (sleeper != NULL && look_at(&set->members[i]) != 0)
+            count64(&sleeper->counts->avoided);
+    }
+}
+
+/* Those that are not ready slept, and were woken for nothing. */
+static void count_spurious(const struct mapring_wait_set *set)
+{
+    for (uint32_t i = 0; i < set->member_count; i++) {
+        struct sleeper *sleeper = sleeper_of(&set->members[i]);
+        if (sleeper != NULL && look_at(&set->members[i]) == 0)
+            count64(&sleeper->counts->spurious);
+    }
 }
 
 /* Falling asleep. */
@@ -251,7 +281,7 @@ static int32_t wait_round(struct mapring_wait_set *set, uint64_t deadline)
     doorbells[0] = (struct platform_doorbell){&set->cancel_word, load32_relaxed(&set->cancel_word)};
     uint32_t count = 1 + raise_all(set, doorbells + 1, &covered);
     if (some_are_ready(set)) {
-        count64(&set->counts.avoided);
+        count_avoided(set);
         return MAPRING_OK;
     }
     if (wait_take_cancel(&set->sleeper))
@@ -259,8 +289,9 @@ static int32_t wait_round(struct mapring_wait_set *set, uint64_t deadline)
     uint64_t now = platform_clock_ns();
     if (now >= deadline)
         return MAPRING_OK;
-    count64(&set->counts.parks);
+    count_parks(set);
     int32_t status = sleep_until(set, doorbells, count, min64(deadline, now + quantum_of(set, covered)));
+    count_spurious(set);
     return status;
 }
 
@@ -277,7 +308,7 @@ static int32_t wait_for_members(struct mapring_wait_set *set, mapring_ready *rea
         if (set->sleeper.waiting == MAPRING_WAIT_SPIN)
             status = wait_take_cancel(&set->sleeper) ? MAPRING_CANCELLED : MAPRING_OK;
         else if (set->descriptors == 0 && wait_spin(&set->sleeper))
-            status = MAPRING_OK;
+            count_avoided(set);
         else
             status = wait_round(set, deadline);
         if (status < 0)
@@ -345,7 +376,6 @@ int32_t mapring_wait_set_open(mapring_wait_set **set)
     opened->probed_ns = platform_clock_ns();
     opened->sleeper.ready = some_are_ready;
     opened->sleeper.context = opened;
-    opened->sleeper.counts = &opened->counts;
     sleeper_set_waiting(&opened->sleeper, MAPRING_WAIT_ADAPTIVE);
     *set = opened;
     return MAPRING_OK;

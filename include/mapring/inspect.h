@@ -21,6 +21,27 @@ enum {
     MAPRING_FENCE_ASYMMETRIC = 2 /* none: sleepers pay, with membarrier(2) */
 };
 
+/*
+ * How rings were waited on, as producers and consumers count it (below, of the ring's producers and of each consumer).
+ * A call that finds at once what it wants counts nothing, nor does one that only spins (MAPRING_WAIT_SPIN).
+ *
+ * parks: it slept. A call of the handle's own counts each sleep; a long wait has one every 0.1 s. A wait set counts
+ * each of its sleeps for every member. With a descriptor it is how often that was left unreadable, whether the program
+ * then sleeps or not, and with mapring_consumer_prepare_wait() how many entries were filled.
+ *
+ * wakes_avoided: what was waited for came before it slept, while it spun or got ready to sleep. In a wait set this
+ * counts for those members alone that are ready then; with a descriptor, when the call that was to leave that
+ * unreadable left it readable. Of a producer also: it found sleepers and woke none, since none was due.
+ *
+ * spurious_wakes: it slept for nothing, and what was waited for was not there when it awoke: after 0.1 s, when its time
+ * was over or it was cancelled, or since it was woken together with others. In a wait set this counts for those members
+ * that are not ready then, be it another member that ended the sleep, or a descriptor of the caller's; with a
+ * descriptor, when that was readable and there was nothing to say. So parks less spurious_wakes is how many sleeps
+ * brought something, or still last.
+ *
+ * wakes: it woke the other side, with a system call.
+ */
+
 /* A snapshot; figures that change while it is taken may be slightly apart from each other. */
 typedef struct mapring_ring_info {
     uint32_t struct_size; /* set by the caller: sizeof(mapring_ring_info) */
@@ -45,10 +66,10 @@ typedef struct mapring_ring_info {
     uint64_t evictions;      /* consumers and groups that the producer ceased to wait for, in all: detached, */
     uint64_t demotions;      /* or made lossy */
     uint64_t flushed;        /* position up to which a power cut leaves the messages; 0 if never flushed */
-    uint64_t parks;          /* how often the producer slept, for want of room */
-    uint64_t wakes;          /* how often it woke consumers, with a system call, */
+    uint64_t parks;          /* how often the producer slept, for want of room or for consumers: as above */
+    uint64_t wakes;          /* how often it woke consumers, */
     uint64_t wakes_avoided;  /* found sleepers but woke none, since none was due, or waited without sleeping, */
-    uint64_t spurious_wakes; /* and was woken for nothing: after 0.1 s, or with others */
+    uint64_t spurious_wakes; /* and slept for nothing */
     uint64_t reserved[4];
 } mapring_ring_info;
 
@@ -65,10 +86,10 @@ typedef struct mapring_consumer_info {
     uint32_t let_go;       /* 1: evicted or demoted: the producer does not wait for it */
     uint32_t waiting;      /* MAPRING_WAIT_ADAPTIVE, ... (wait.h) */
     char own_name[MAPRING_OWN_NAME_MAX + 1]; /* its name, or that of its group; empty: none */
-    uint64_t parks;                          /* how often it slept */
+    uint64_t parks;                          /* how often it slept: as above */
     uint64_t wakes;                          /* how often it woke others: a producer without room, as a rule */
     uint64_t wakes_avoided;                  /* waits that were over before it slept */
-    uint64_t spurious_wakes;                 /* how often it was woken for nothing: after 0.1 s, or with others */
+    uint64_t spurious_wakes;                 /* how often it slept for nothing */
     uint32_t descriptor;                     /* MAPRING_DESCRIPTOR_FUTEX, ... (wait.h), if it has one; else 0 */
     uint32_t reserved0;
     uint64_t reserved[2];

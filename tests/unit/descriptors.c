@@ -74,6 +74,30 @@ Test(descriptors, readable_while_there_are_messages)
     }
 }
 
+/* Left unreadable counts as a sleep; readable with nothing to say, as one for nothing. */
+Test(descriptors, counts_as_sleeping)
+{
+    EACH_METHOD(method)
+    {
+        struct ends ends = open_ends(4096);
+        int descriptor = describe(ends.consumer, method);
+        mapring_consumer_info info[2];
+        mapring_ring_info ring = {.struct_size = sizeof ring};
+        mapring_message message;
+        cr_assert_status(mapring_read(ends.consumer, &message, 1, 0), 0);
+        put(&ends, 8, 0);
+        take(&ends, 8, 0);
+        cr_assert_status(mapring_stat(ends.name, NULL, &ring, info, 2), 1);
+        cr_assert(info[0].parks == 2 && info[0].spurious_wakes == 0 && info[0].wakes_avoided == 0);
+        cr_assert_status(mapring_wake(ends.producer), MAPRING_OK);
+        cr_assert(becomes_readable(descriptor, 1000));
+        cr_assert_status(mapring_read(ends.consumer, &message, 1, 0), 0);
+        cr_assert_status(mapring_stat(ends.name, NULL, &ring, info, 2), 1);
+        cr_assert(info[0].parks == 3 && info[0].spurious_wakes == 1 && info[0].wakes_avoided == 0);
+        close_ends(&ends);
+    }
+}
+
 Test(descriptors, readable_before_it_was_asked_for_and_at_the_end)
 {
     EACH_METHOD(method)

@@ -92,6 +92,108 @@ Test(wait_sets, waits_as_long_as_asked)
     close_rings(&rings);
 }
 
+/* Counts. */
+
+static mapring_consumer_info info_of(const struct ends *ends)
+{
+    mapring_consumer_info info[4];
+    mapring_ring_info ring = {.struct_size = sizeof ring};
+    cr_assert_status(mapring_stat(ends->name, NULL, &ring, info, 4), 1);
+    return info[0];
+}
+
+static uint64_t useful_parks_of(const struct ends *ends)
+{
+    mapring_consumer_info info = info_of(ends);
+    return info.parks - info.spurious_wakes;
+}
+
+/* Publishes when the consumer sleeps. */
+static void *put_when_parked(void *argument)
+{
+    struct ends *ends = argument;
+    int64_t end = now_ns() + 10000 * MS;
+    while (useful_parks_of(ends) == 0)
+        if (now_ns() > end)
+            return "it does not sleep";
+    put(ends, 8, 1);
+    return NULL;
+}
+
+Test(wait_sets, counts_sleeps_of_each_member)
+{
+    /* With a descriptor in the set it sleeps in another way. */
+    for (int with_descriptor = 0; with_descriptor < 2; with_descriptor++) {
+        struct rings rings = open_rings(3);
+        int ends[2];
+        cr_assert_eq(pipe(ends), 0);
+        if (with_descriptor == 1)
+            cr_assert_status(mapring_wait_set_add_descriptor(rings.set, ends[0], MAPRING_EVENT_READABLE, 9),
+                             MAPRING_OK);
+        cr_assert_status(mapring_wait_set_set_waiting(rings.set, MAPRING_WAIT_PARK), MAPRING_OK);
+        nobody_is_ready(rings.set);
+        for (int i = 0; i < 3; i++)
+            cr_assert_eq(info_of(&rings.ends[i]).parks, 0, "a look is no sleep");
+
+        mapring_ready ready;
+        cr_assert_status(mapring_wait_set_wait(rings.set, &ready, 1, 250 * MS), 0);
+        uint64_t parks[3];
+        for (int i = 0; i < 3; i++) {
+            mapring_consumer_info info = info_of(&rings.ends[i]);
+            parks[i] = info.parks;
+            cr_assert_geq(info.parks, 2, "one in 0.1 s");
+            cr_assert_eq(info.spurious_wakes, info.parks, "all for nothing");
+            cr_assert(info.wakes_avoided == 0 && info.parks == parks[0]);
+        }
+
+        pthread_t thread;
+        void *failure;
+        cr_assert_eq(pthread_create(&thread, NULL, put_when_parked, &rings.ends[1]), 0);
+        cr_assert_eq(only_ready(rings.set).token, 1);
+        pthread_join(thread, &failure);
+        cr_assert_null(failure);
+        for (int i = 0; i < 3; i++) {
+            cr_assert_gt(info_of(&rings.ends[i]).parks, parks[i]);
+            /* Between two sleeps it may have come, too. */
+            cr_assert_eq(useful_parks_of(&rings.ends[i]) + info_of(&rings.ends[i]).wakes_avoided, i == 1, "ring %d", i);
+        }
+        close_rings(&rings);
+        close(ends[0]);
+        close(ends[1]);
+    }
+}
+
+/* What comes while the set spins, or is about to sleep, saves the sleep of that member. */
+static void *put_soon(void *argument)
+{
+    put(argument, 8, 1);
+    return NULL;
+}
+
+Test(wait_sets, counts_sleeps_avoided)
+{
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+        cr_skip_test("what comes while it spins comes from another processor");
+    struct rings rings = open_rings(2);
+    uint64_t useful = 0, avoided = 0;
+    for (uint64_t told = 0; avoided == 0; told++) {
+        cr_assert_lt(told, 100000, "never");
+        pthread_t thread;
+        cr_assert_status(mapring_wait_set_set_waiting(rings.set, MAPRING_WAIT_ADAPTIVE), MAPRING_OK);
+        cr_assert_eq(pthread_create(&thread, NULL, put_soon, &rings.ends[1]), 0);
+        cr_assert_eq(only_ready(rings.set).token, 1);
+        pthread_join(thread, NULL);
+        take(&rings.ends[1], 8, 1);
+        uint64_t now_useful = useful_parks_of(&rings.ends[1]);
+        avoided = info_of(&rings.ends[1]).wakes_avoided;
+        cr_assert_leq(now_useful + avoided, useful + 1, "both slept and not");
+        useful = now_useful;
+    }
+    cr_assert_eq(info_of(&rings.ends[0]).wakes_avoided, 0);
+    cr_assert_eq(useful_parks_of(&rings.ends[0]), 0);
+    close_rings(&rings);
+}
+
 Test(wait_sets, is_fair)
 {
     struct rings rings = open_rings(5);
@@ -236,6 +338,7 @@ Test(wait_sets, a_producer_without_room)
 {
     /* With a descriptor in the set it sleeps in another way. */
     for (int with_descriptor = 0; with_descriptor < 2; with_descriptor++) {
+        mapring_ring_info info;
         struct ends ends = open_ends(4096);
         mapring_wait_set *set = open_set();
         int pipe_ends[2];
@@ -255,6 +358,10 @@ Test(wait_sets, a_producer_without_room)
             pthread_join(thread, NULL);
             cr_assert_status(mapring_publish(ends.producer, "x", 1, 0, 0, 0), MAPRING_OK);
         }
+        fill_up(&ends);
+        cr_assert_status(mapring_wait_set_wait(set, &ready, 1, 5 * MS), 0);
+        info = stat_of(ends.name);
+        cr_assert(info.parks > 0 && info.spurious_wakes > 0 && info.spurious_wakes <= info.parks);
         mapring_wait_set_close(set);
         close(pipe_ends[0]);
         close(pipe_ends[1]);
