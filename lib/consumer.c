@@ -2,10 +2,38 @@
  * Reading: docs/design.md P2. What is done for every message is here; attaching is in consumer_open.c, waiting in
  * consumer_wait.c.
  */
+#include <stddef.h>
+#include <string.h>
+
 #include "consumer.h"
 #include "descriptor.h"
 #include "life.h"
 #include "slot.h"
+
+/*
+ * Reading one message, and releasing all that was read, take one comparison each to find out whether anything is to be
+ * done but the usual: with `limit`, and of `unreleased`. Up to the limit the next record starts within the data too,
+ * and the producer need not be told that the message is released; or RELEASE_CAREFULLY says already that it must be.
+ * The limit is less than 1 GiB ahead: so it keeps out every header but a message's, as message_length() says.
+ */
+static void allow_shortcuts(struct mapring_consumer *consumer)
+{
+    bool caught_up = consumer->untold_max < consumer->batch;
+    if (!consumer->plain || caught_up) {
+        forbid_shortcuts(consumer);
+        return;
+    }
+    uint64_t room = (uint64_t)(consumer->data + consumer->capacity - consumer->payload);
+    uint64_t untold = position_of(consumer) - consumer->stored;
+    if (untold < consumer->untold_max) {
+        consumer->unreleased &= ~RELEASE_CAREFULLY;
+        room = min64(room, consumer->untold_max - untold);
+    } else {
+        consumer->unreleased |= RELEASE_CAREFULLY;
+    }
+    consumer->limit = consumer->payload + min64(room, HEADER_LENGTH_MASK);
+    consumer->shortcut_max = 1;
+}
 
 /* Releasing. */
 
@@ -48,15 +76,16 @@ void store_cursor(struct mapring_consumer *consumer)
     }
     slot_tell(slot, consumer->released);
     look_for_producer(consumer);
+    allow_shortcuts(consumer);
 }
 
 /* Releases the oldest `count` messages, which are fewer than were read, by walking over their records. */
 static void release_some(struct mapring_consumer *consumer, uint32_t count)
 {
     struct mark *released = &consumer->released;
-    while (count > 0 && released->position < consumer->position) {
+    while (count > 0 && released->position < position_of(consumer)) {
         uint64_t header = load64_relaxed(ring_header(&consumer->ring, released->position));
-        released->position = min64(released->position + record_size(header_length(header)), consumer->position);
+        released->position = min64(released->position + record_size(header_length(header)), position_of(consumer));
         if ((header & HEADER_PADDING) != 0)
             continue;
         released->sequence++;
@@ -68,7 +97,7 @@ static void release_some(struct mapring_consumer *consumer, uint32_t count)
 /* Everything that was read, and is not counted as unreleased any longer. */
 static inline void set_released(struct mapring_consumer *consumer)
 {
-    consumer->released.position = consumer->position;
+    consumer->released.position = position_of(consumer);
     consumer->released.sequence = consumer->sequence;
 }
 
@@ -86,15 +115,14 @@ static void tell_released(struct mapring_consumer *consumer)
         store_cursor_in_time(consumer);
 }
 
-/* Everything that mapring_release() below leaves out. */
+/* Everything that mapring_release() below leaves out. It has taken `count` off `unreleased`. */
 static NOINLINE int32_t release_carefully(struct mapring_consumer *consumer, uint32_t count)
 {
-    if (consumer == NULL)
-        return MAPRING_INVALID_ARGUMENT;
-    if (count > consumer->unreleased)
+    consumer->unreleased += count;
+    if (count > unreleased_of(consumer))
         return MAPRING_NOT_READ;
     uint64_t oldest = consumer->released.position;
-    if (count == consumer->unreleased)
+    if (count == unreleased_of(consumer))
         set_released(consumer);
     else
         release_some(consumer, count);
@@ -103,18 +131,20 @@ static NOINLINE int32_t release_carefully(struct mapring_consumer *consumer, uin
         return give_up_torn(consumer);
     consumer->unreleased -= count;
     tell_released(consumer);
-    if (consumer->descriptor != NULL && consumer->unreleased == 0)
+    if (consumer->descriptor != NULL && unreleased_of(consumer) == 0)
         descriptor_settle_released(consumer);
     return MAPRING_OK;
 }
 
 int32_t mapring_release(mapring_consumer *consumer, uint32_t count)
 {
-    if (UNLIKELY(consumer == NULL) || count != consumer->unreleased || UNLIKELY(!consumer->plain))
+    if (UNLIKELY(consumer == NULL))
+        return MAPRING_INVALID_ARGUMENT;
+    consumer->unreleased -= count;
+    if (consumer->unreleased != 0)
         return release_carefully(consumer, count);
-    consumer->unreleased = 0;
-    set_released(consumer);
-    store_cursor_in_time(consumer);
+    consumer->released.position = position_of(consumer);
+    consumer->released.sequence += count;
     return MAPRING_OK;
 }
 
@@ -122,9 +152,9 @@ int32_t mapring_release(mapring_consumer *consumer, uint32_t count)
 
 /* Pairs with the release store of a header in producer.c; who may be lapped has the fence in is_lapped() before it
  * reads what is behind the header. Read once: the producer may write anything. */
-static ALWAYS_INLINE uint64_t load_header(const uint8_t *data, uint64_t offset, bool racing)
+static ALWAYS_INLINE uint64_t load_header(const uint8_t *record, bool racing)
 {
-    const shared64 *header = (const shared64 *)(const void *)(data + offset);
+    const shared64 *header = (const shared64 *)(const void *)record;
     return racing ? peek64(header) : load64_acquire(header);
 }
 
@@ -137,10 +167,11 @@ static inline void prefetch_next_line(const uint8_t *header)
 int32_t next_message(struct mapring_consumer *consumer, uint64_t *header)
 {
     for (;;) {
-        uint64_t offset = consumer->position & (consumer->capacity - 1);
-        *header = load_header(consumer->data, offset, consumer->watched);
+        const uint8_t *record = consumer->payload - HEADER_SIZE;
+        uint64_t offset = (uint64_t)(record - consumer->data);
+        *header = load_header(record, consumer->watched);
         if (*header == 0) {
-            prefetch_next_line(consumer->data + offset);
+            prefetch_next_line(record);
             return 0;
         }
         if (!header_is_sound(*header, offset, consumer->capacity))
@@ -148,9 +179,9 @@ int32_t next_message(struct mapring_consumer *consumer, uint64_t *header)
         if ((*header & HEADER_PADDING) == 0)
             return 1;
         /* Nothing but padding, all around: no producer of ours did that. */
-        if (consumer->position - consumer->released.position > consumer->capacity)
+        if (position_of(consumer) - consumer->released.position > consumer->capacity)
             return MAPRING_CORRUPT;
-        consumer->position += record_size(header_length(*header));
+        move_to(consumer, position_of(consumer) + record_size(header_length(*header)));
     }
 }
 
@@ -170,33 +201,30 @@ static inline void prefetch_beyond(const uint8_t *data, uint64_t mask, uint64_t 
         PREFETCH(data + ((start + i) & mask));
 }
 
+/* The same for one message, before `next`. At the end of the data it fetches what lies behind them, which does no harm.
+ */
+static inline void prefetch_ahead(const uint8_t *next, uint64_t length)
+{
+    PREFETCH(next + PREFETCH_DISTANCE);
+    for (uint64_t i = 64 - HEADER_SIZE; UNLIKELY(i < length) && i < PREFETCH_MAX; i += 64)
+        PREFETCH(next + PREFETCH_DISTANCE + HEADER_SIZE + i);
+}
+
+/* Where the payload of the record behind this one starts. Records start at multiples of 8. */
+static inline const uint8_t *payload_behind(const uint8_t *payload, uint64_t length)
+{
+    return (const uint8_t *)(((uintptr_t)payload + length + HEADER_SIZE + 7) & ~(uintptr_t)7);
+}
+
 static ALWAYS_INLINE void tell_message(mapring_message *message, const void *data, uint64_t header, uint64_t sequence)
 {
     message->data = data;
     message->length = message_length(header);
     message->sequence = sequence;
-    message->tag = (uint32_t)(header >> HEADER_TAG_SHIFT);
-    message->flags = 0;
-}
-
-/* Reads the message that lies there. False if none does. */
-static inline bool read_one(struct mapring_consumer *consumer, mapring_message *message)
-{
-    const uint8_t *data = consumer->data;
-    uint64_t capacity = consumer->capacity;
-    uint64_t position = consumer->position;
-    uint64_t offset = position & (capacity - 1);
-    uint64_t header = load_header(data, offset, false);
-    if (!header_is_message(header, offset, capacity))
-        return false;
-    uint64_t size = record_size(message_length(header));
-    prefetch_beyond(data, capacity - 1, position, size);
-    tell_message(message, data + offset + HEADER_SIZE, header, consumer->sequence);
-    consumer->position = position + size;
-    consumer->sequence++;
-    consumer->unreleased++;
-    consumer->untold_max = consumer->batch;
-    return true;
+    /* In one store: a reader of one message notices. There are no flags. */
+    static_assert(offsetof(mapring_message, flags) == offsetof(mapring_message, tag) + 4, "one word");
+    uint64_t tag_and_flags = header >> HEADER_TAG_SHIFT;
+    memcpy((uint8_t *)message + offsetof(mapring_message, tag), &tag_and_flags, sizeof tag_and_flags);
 }
 
 /*
@@ -209,12 +237,12 @@ static ALWAYS_INLINE uint32_t read_run(struct mapring_consumer *consumer, maprin
     /* Copies: for all the compiler knows, messages[] may lie over the fields of *consumer. */
     const uint8_t *data = consumer->data;
     uint64_t capacity = consumer->capacity;
-    uint64_t position = consumer->position;
+    uint64_t position = position_of(consumer);
     uint64_t sequence = consumer->sequence;
     uint32_t count = 0;
     while (count < max && (!careful || position < end)) {
         uint64_t offset = position & (capacity - 1);
-        uint64_t header = load_header(data, offset, careful && consumer->watched);
+        uint64_t header = load_header(data + offset, careful && consumer->watched);
         if (!header_is_message(header, offset, capacity))
             break;
         uint64_t size = record_size(message_length(header));
@@ -224,11 +252,19 @@ static ALWAYS_INLINE uint32_t read_run(struct mapring_consumer *consumer, maprin
         sequence++;
         position += size;
     }
-    consumer->position = position;
+    move_to(consumer, position);
     consumer->sequence = sequence;
     consumer->unreleased += count;
     consumer->untold_max = consumer->batch;
+    if (!careful)
+        allow_shortcuts(consumer);
     return count;
+}
+
+/* In a function of its own the loop has the registers for itself. */
+static NOINLINE uint32_t read_all(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max)
+{
+    return read_run(consumer, messages, max, false, 0);
 }
 
 uint32_t read_wanted(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max, uint64_t end)
@@ -240,12 +276,12 @@ uint32_t read_wanted(struct mapring_consumer *consumer, mapring_message *message
  */
 static inline bool is_polled_in_vain(const struct mapring_consumer *consumer)
 {
-    uint64_t offset = consumer->position & (consumer->capacity - 1);
-    if (consumer->untold_max != 0 || load_header(consumer->data, offset, false) != 0)
+    const uint8_t *record = consumer->payload - HEADER_SIZE;
+    if (consumer->untold_max != 0 || load_header(record, false) != 0)
         return false;
-    prefetch_next_line(consumer->data + offset);
+    prefetch_next_line(record);
     /* Needs no order: whether the stream ended is for wait_for_news() to say. */
-    return load64_relaxed(&consumer->ring.stream->end) != consumer->position;
+    return load64_relaxed(&consumer->ring.stream->end) != position_of(consumer);
 }
 
 /* When there is nothing plain to read: steps over padding, or waits if it should. Returns 1 when it is worth another
@@ -257,13 +293,13 @@ static int32_t read_slow(struct mapring_consumer *consumer, bool wait, int64_t t
     return found != 0 || !wait ? found : wait_for_news(consumer, timeout_ns);
 }
 
-/* Everything that mapring_read() below leaves out, for who reads all there is. */
+/* For who reads all there is. */
 static NOINLINE int32_t read_plain(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max,
                                    int64_t timeout_ns)
 {
     uint32_t count = 0;
     for (;;) {
-        count += read_run(consumer, messages + count, max - count, false, 0);
+        count += read_all(consumer, messages + count, max - count);
         if (count == max)
             return (int32_t)count;
         int32_t found = read_slow(consumer, count == 0, timeout_ns);
@@ -275,7 +311,7 @@ static NOINLINE int32_t read_plain(struct mapring_consumer *consumer, mapring_me
 /* Messages that nobody wanted are released unseen, if nothing before them is still held. */
 static void release_unwanted(struct mapring_consumer *consumer)
 {
-    if (consumer->unreleased > 0)
+    if (unreleased_of(consumer) > 0)
         return;
     set_released(consumer);
     store_cursor_in_time(consumer);
@@ -285,7 +321,7 @@ static void release_unwanted(struct mapring_consumer *consumer)
  * time is over. */
 static uint64_t pass_end(const struct mapring_consumer *consumer)
 {
-    return consumer->position + consumer->capacity / 2;
+    return position_of(consumer) + consumer->capacity / 2;
 }
 
 /* For who reads not everything, or what may be overwritten meanwhile. */
@@ -297,7 +333,7 @@ static NOINLINE int32_t read_carefully(struct mapring_consumer *consumer, maprin
         return status;
     uint64_t deadline = timeout_ns == 0 ? 0 : deadline_after(timeout_ns);
     for (;;) {
-        struct mark from = {consumer->position, consumer->sequence, 0};
+        struct mark from = {position_of(consumer), consumer->sequence, 0};
         uint64_t held = consumer->unreleased;
         uint32_t count = read_run(consumer, messages, max, true, pass_end(consumer));
         uint64_t header = 0;
@@ -321,7 +357,7 @@ static NOINLINE int32_t read_carefully(struct mapring_consumer *consumer, maprin
             status = take_notice(consumer);
             if (status < 0)
                 return status;
-        } else if (consumer->position - from.position >= consumer->capacity / 2 && now >= deadline) {
+        } else if (position_of(consumer) - from.position >= consumer->capacity / 2 && now >= deadline) {
             return 0;
         }
     }
@@ -342,17 +378,50 @@ static NOINLINE int32_t read_otherwise(struct mapring_consumer *consumer, maprin
     return consumer->descriptor == NULL ? result : descriptor_settle(consumer, result);
 }
 
-int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint32_t max, int64_t timeout_ns)
+/* Reads the message that lies there, if there is no more to it than this. */
+static ALWAYS_INLINE bool read_one(struct mapring_consumer *consumer, mapring_message *message)
 {
-    if (UNLIKELY(consumer == NULL || messages == NULL || max == 0 || max > INT32_MAX || timeout_ns < 0))
+    const uint8_t *payload = consumer->payload;
+    uint64_t header = load_header(payload - HEADER_SIZE, false);
+    uint64_t length = message_length(header);
+    const uint8_t *next = payload_behind(payload, length);
+    if (UNLIKELY(next > consumer->limit))
+        return false;
+    prefetch_ahead(next, length);
+    tell_message(message, payload, header, consumer->sequence);
+    consumer->payload = next;
+    consumer->sequence++;
+    consumer->unreleased++;
+    return true;
+}
+
+/* Everything that mapring_read() below leaves out. */
+static NOINLINE int32_t read_more(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max,
+                                  int64_t timeout_ns)
+{
+    if (UNLIKELY(max == 0 || max > INT32_MAX || timeout_ns < 0))
         return MAPRING_INVALID_ARGUMENT;
     if (UNLIKELY(!consumer->plain))
         return read_otherwise(consumer, messages, max, timeout_ns);
-    if (max == 1 && read_one(consumer, messages))
-        return 1;
     if (timeout_ns == 0 && is_polled_in_vain(consumer))
         return 0;
+    /* The first message after a while is one that was waited for: no detour for it, if there is a shortcut. */
+    if (max == 1) {
+        consumer->untold_max = consumer->batch;
+        allow_shortcuts(consumer);
+        if (read_one(consumer, messages))
+            return 1;
+    }
     return read_plain(consumer, messages, max, timeout_ns);
+}
+
+int32_t mapring_read(mapring_consumer *consumer, mapring_message *messages, uint32_t max, int64_t timeout_ns)
+{
+    if (UNLIKELY(consumer == NULL || messages == NULL))
+        return MAPRING_INVALID_ARGUMENT;
+    if (max != consumer->shortcut_max || UNLIKELY(timeout_ns < 0))
+        return read_more(consumer, messages, max, timeout_ns);
+    return read_one(consumer, messages) ? 1 : read_more(consumer, messages, max, timeout_ns);
 }
 
 /* Copying. */
@@ -367,11 +436,11 @@ static int32_t receive_carefully(struct mapring_consumer *consumer, uint8_t *buf
         int32_t found = count == max ? 0 : read_as_it_may(consumer, message, 1, count == 0 ? timeout_ns : 0);
         struct mark from = {0};
         if (found == 1)
-            from = (struct mark){consumer->position - record_size(message->length), message->sequence, 0};
+            from = (struct mark){position_of(consumer) - record_size(message->length), message->sequence, 0};
         if (found == 1 && (used > size || message->length > size - used)) {
-            consumer->position = from.position;
+            move_to(consumer, from.position);
             consumer->sequence = from.sequence;
-            consumer->unreleased = 0;
+            forget_unreleased(consumer);
             *message = (mapring_message){.length = message->length, .sequence = message->sequence};
             found = count > 0 ? 0 : MAPRING_BUFFER_TOO_SMALL;
         }
@@ -379,7 +448,7 @@ static int32_t receive_carefully(struct mapring_consumer *consumer, uint8_t *buf
             if (message->length > 0)
                 copy_racing(buffer + used, message->data, message->length);
             if (consumer->watched && is_lapped(consumer, from.position)) {
-                consumer->unreleased = 0;
+                forget_unreleased(consumer);
                 found = resume_lapped(consumer, from);
             }
         }
@@ -390,7 +459,7 @@ static int32_t receive_carefully(struct mapring_consumer *consumer, uint8_t *buf
         }
         message->data = buffer + used;
         used += record_size(message->length) - HEADER_SIZE;
-        consumer->unreleased = 0;
+        forget_unreleased(consumer);
         set_released(consumer);
         tell_released(consumer);
     }
@@ -411,13 +480,13 @@ static ALWAYS_INLINE uint32_t receive_run(struct mapring_consumer *consumer, uin
 {
     const uint8_t *data = consumer->data;
     uint64_t capacity = consumer->capacity;
-    uint64_t position = consumer->position;
+    uint64_t position = position_of(consumer);
     uint64_t sequence = consumer->sequence;
     uint64_t used = 0; /* bytes of the buffer, a multiple of 8 */
     uint32_t count = 0;
     while (count < max) {
         uint64_t offset = position & (capacity - 1);
-        uint64_t header = load_header(data, offset, false);
+        uint64_t header = load_header(data + offset, false);
         uint64_t length = message_length(header);
         if (!header_is_message(header, offset, capacity) || used + length > size)
             break;
@@ -428,11 +497,12 @@ static ALWAYS_INLINE uint32_t receive_run(struct mapring_consumer *consumer, uin
         position += record_size(length);
         used += record_size(length) - HEADER_SIZE;
     }
-    consumer->position = position;
+    move_to(consumer, position);
     consumer->sequence = sequence;
     consumer->untold_max = consumer->batch;
     set_released(consumer);
     store_cursor_in_time(consumer);
+    allow_shortcuts(consumer);
     return count;
 }
 
@@ -455,18 +525,51 @@ static NOINLINE int32_t receive_plain(struct mapring_consumer *consumer, uint8_t
     }
 }
 
-int32_t mapring_receive(mapring_consumer *consumer, void *buffer, uint64_t size, mapring_message *messages,
-                        uint32_t max, int64_t timeout_ns)
+/* The twin of read_one(). For lengths from `least` to `most`: in the program for each way to copy. */
+static ALWAYS_INLINE bool receive_one(struct mapring_consumer *consumer, uint8_t *buffer, uint64_t size,
+                                      mapring_message *message, uint64_t least, uint64_t most)
 {
-    if (UNLIKELY(consumer == NULL || messages == NULL || max == 0 || max > INT32_MAX || timeout_ns < 0) ||
-        (UNLIKELY(buffer == NULL) && size > 0))
+    const uint8_t *payload = consumer->payload;
+    uint64_t header = load_header(payload - HEADER_SIZE, false);
+    uint64_t length = message_length(header);
+    if (length < least || length > most || UNLIKELY(length > size))
+        return false;
+    const uint8_t *next = payload_behind(payload, length);
+    if (UNLIKELY(next > consumer->limit))
+        return false;
+    prefetch_ahead(next, length);
+    copy_from_shared(buffer, payload, length);
+    tell_message(message, buffer, header, consumer->sequence);
+    consumer->payload = next;
+    consumer->sequence++;
+    consumer->released.position = position_of(consumer);
+    consumer->released.sequence++;
+    return true;
+}
+
+/* Everything that mapring_receive() below leaves out. */
+static NOINLINE int32_t receive_more(struct mapring_consumer *consumer, uint8_t *buffer, uint64_t size,
+                                     mapring_message *messages, uint32_t max, int64_t timeout_ns)
+{
+    if (UNLIKELY(max == 0 || max > INT32_MAX || timeout_ns < 0) || (UNLIKELY(buffer == NULL) && size > 0))
         return MAPRING_INVALID_ARGUMENT;
-    if (UNLIKELY(consumer->unreleased > 0))
+    if (UNLIKELY(unreleased_of(consumer) > 0))
         return MAPRING_UNRELEASED;
     if (UNLIKELY(!consumer->plain))
         return receive_otherwise(consumer, buffer, size, messages, max, timeout_ns);
-    /* For one, the loop is none, and in line. */
-    if (max == 1 && receive_run(consumer, buffer, size, messages, 1) == 1)
+    if (max == 1 && consumer->unreleased == 0 && receive_one(consumer, buffer, size, messages, 1, HEADER_LENGTH_MASK))
         return 1;
     return receive_plain(consumer, buffer, size, messages, max, timeout_ns);
+}
+
+int32_t mapring_receive(mapring_consumer *consumer, void *buffer, uint64_t size, mapring_message *messages,
+                        uint32_t max, int64_t timeout_ns)
+{
+    if (UNLIKELY(consumer == NULL || messages == NULL))
+        return MAPRING_INVALID_ARGUMENT;
+    if (max != 1 || UNLIKELY(timeout_ns < 0) || UNLIKELY(consumer->unreleased != 0) || UNLIKELY(buffer == NULL))
+        return receive_more(consumer, buffer, size, messages, max, timeout_ns);
+    if (receive_one(consumer, buffer, size, messages, 8, 16))
+        return 1;
+    return receive_more(consumer, buffer, size, messages, max, timeout_ns);
 }

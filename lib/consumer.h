@@ -17,13 +17,16 @@
 
 struct mapring_consumer {
     /* What every read touches. */
-    const uint8_t *data;
-    uint64_t capacity;
-    uint64_t position; /* of the next record to read */
-    uint64_t sequence; /* of the next message to read */
-    uint64_t unreleased;
+    const uint8_t *payload; /* of the next record to read; the header lies before it */
+    const uint8_t *limit;   /* up to where it may move without a closer look: see allow_shortcuts(); NULL: nowhere */
+    uint64_t sequence;      /* of the next message to read */
+    uint64_t unreleased;    /* messages, and RELEASE_CAREFULLY unless it is only to be noted when all are released */
+    uint64_t lap;           /* plus the address in `payload`: the position of the next record */
+    uint32_t shortcut_max;  /* messages that a read asks for that may take the shortcut: 1; 0: none may */
     bool plain; /* reliable, reads everything, is always waited for, and has no notice: nothing below the line concerns
                    it */
+    const uint8_t *data;
+    uint64_t capacity;
 
     /* Releasing. */
     struct mark released; /* everything before it is released */
@@ -74,6 +77,8 @@ struct mapring_consumer {
     uint64_t inherited_ns; /* when that was */
 };
 
+#define RELEASE_CAREFULLY ((uint64_t)1 << 63)
+
 enum { URING_UNKNOWN, URING_THERE, URING_ABSENT };
 
 /* Whether `plain` is right to be set. */
@@ -81,6 +86,38 @@ static inline bool is_plain(const struct mapring_consumer *consumer)
 {
     return consumer->kind == MAPRING_RELIABLE && !consumer->watched && consumer->tag_mask == 0 &&
            consumer->notice == MAPRING_OK && consumer->descriptor == NULL;
+}
+
+/* Of the next record to read. */
+static inline uint64_t position_of(const struct mapring_consumer *consumer)
+{
+    return (uint64_t)(uintptr_t)consumer->payload + consumer->lap;
+}
+
+static inline uint64_t unreleased_of(const struct mapring_consumer *consumer)
+{
+    return consumer->unreleased & ~RELEASE_CAREFULLY;
+}
+
+static inline void forget_unreleased(struct mapring_consumer *consumer)
+{
+    consumer->unreleased &= RELEASE_CAREFULLY;
+}
+
+/* Until allow_shortcuts() in consumer.c, each read and release takes a closer look. Without `shortcut_max` a read would
+ * load a header first, where a producer may write by now that does not wait for the consumer. */
+static inline void forbid_shortcuts(struct mapring_consumer *consumer)
+{
+    consumer->shortcut_max = 0;
+    consumer->limit = NULL;
+    consumer->unreleased |= RELEASE_CAREFULLY;
+}
+
+static inline void move_to(struct mapring_consumer *consumer, uint64_t position)
+{
+    consumer->payload = consumer->data + (position & (consumer->capacity - 1)) + HEADER_SIZE;
+    consumer->lap = position - (uint64_t)(uintptr_t)consumer->payload;
+    forbid_shortcuts(consumer);
 }
 
 static inline bool is_wanted(const struct mapring_consumer *consumer, uint64_t header)

@@ -228,7 +228,7 @@ static int32_t open_consumer(const char *name, const mapring_consumer_options *o
     int32_t attached = attach(consumer, options);
     if (attached < 0)
         return attached;
-    consumer->position = consumer->released.position;
+    move_to(consumer, consumer->released.position);
     consumer->sequence = consumer->released.sequence;
     consumer->plain = is_plain(consumer);
     sleeper_set_waiting(&consumer->sleeper, options->waiting);
@@ -401,14 +401,14 @@ int32_t mapring_progress(mapring_consumer *consumer, mapring_consumer_progress *
     *progress = (mapring_consumer_progress){
         .struct_size = sizeof *progress,
         .kind = consumer->kind,
-        .position = consumer->position,
+        .position = position_of(consumer),
         .sequence = consumer->sequence,
         .lost_messages = consumer->lost_messages,
         .lost_bytes = consumer->lost_bytes,
         .torn_messages = consumer->torn_messages,
         .redelivered = consumer->redelivered,
         .epoch = load64_relaxed(&consumer->ring.stream->epoch),
-        .unreleased = consumer->unreleased,
+        .unreleased = unreleased_of(consumer),
     };
     return MAPRING_OK;
 }

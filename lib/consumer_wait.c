@@ -13,14 +13,14 @@
 static int32_t news(struct mapring_consumer *consumer)
 {
     if (consumer->group != NULL)
-        return consumer->position < consumer->range_end ? 1 : group_news(consumer);
+        return position_of(consumer) < consumer->range_end ? 1 : group_news(consumer);
     /* Needs no order: it counts only for who has read everything before it. */
-    bool ended = load64_relaxed(&consumer->ring.stream->end) == consumer->position;
+    bool ended = load64_relaxed(&consumer->ring.stream->end) == position_of(consumer);
     uint64_t header;
     if (next_message(consumer, &header) != 0)
         return 1;
     /* Who was lapped sees zeros too, and must not wait for them. */
-    if (consumer->watched && (is_let_go(consumer) || is_lapped(consumer, consumer->position)))
+    if (consumer->watched && (is_let_go(consumer) || is_lapped(consumer, position_of(consumer))))
         return 1;
     return ended ? MAPRING_STREAM_ENDED : 0;
 }
@@ -28,7 +28,7 @@ static int32_t news(struct mapring_consumer *consumer)
 /* Whether messages lie there up to `wake_at`, or what ends the wait before. Only called when there is news. */
 static bool watermark_is_reached(const struct mapring_consumer *consumer)
 {
-    uint64_t position = consumer->position;
+    uint64_t position = position_of(consumer);
     if (consumer->watched && (is_let_go(consumer) || is_lapped(consumer, position)))
         return true;
     while (position < consumer->wake_at) {
@@ -170,7 +170,7 @@ static int32_t sleep_for_news(struct mapring_consumer *consumer, uint64_t deadli
     begin_gathering(consumer, &gathering);
     step_back(consumer);
     for (;;) {
-        set_wake_at(consumer, gathering.active ? consumer->position + consumer->watermark_bytes : 0);
+        set_wake_at(consumer, gathering.active ? position_of(consumer) + consumer->watermark_bytes : 0);
         uint64_t until = gathering.active ? min64(deadline, gathering.end) : deadline;
         enum wait_result result = wait_once(&consumer->sleeper, until);
         if (result == WAIT_CANCELLED)
@@ -194,6 +194,7 @@ static int32_t sleep_for_news(struct mapring_consumer *consumer, uint64_t deadli
 void tell_all(struct mapring_consumer *consumer)
 {
     consumer->untold_max = 0;
+    forbid_shortcuts(consumer);
     if (consumer->group == NULL && consumer->stored != consumer->released.position)
         store_cursor(consumer);
 }

@@ -60,7 +60,7 @@ static void gather(struct mapring_consumer *consumer)
         descriptor->gathers_until = 0;
     else if (descriptor->gathers_until == 0)
         descriptor->gathers_until = now + consumer->watermark_ns;
-    set_wake_at(consumer, descriptor->gathers_until != 0 ? consumer->position + consumer->watermark_bytes : 0);
+    set_wake_at(consumer, descriptor->gathers_until != 0 ? position_of(consumer) + consumer->watermark_bytes : 0);
 }
 
 /* Nobody is relied on for longer than this, whatever happened to him: a producer may hand on its process by exec(), or
@@ -244,6 +244,7 @@ int32_t mapring_consumer_descriptor(mapring_consumer *consumer, uint32_t method,
         /* Pairs, by the fence in wait_at_address(), with wait_cancel() in another thread. */
         store64_relaxed(&consumer->sleeper.descriptor, (uint64_t)(uintptr_t)platform);
         consumer->plain = false;
+        forbid_shortcuts(consumer);
         slot_tell_waiting(&consumer->ring.readers->slots[consumer->slot], consumer->sleeper.waiting,
                           consumer->descriptor->method);
         status = prepare(consumer);

@@ -87,10 +87,10 @@ static int32_t measure(struct mapring_consumer *consumer, struct mark *from, str
 {
     /* Both: next_message() takes a whole capacity between the two for nonsense. */
     consumer->released = *from;
-    consumer->position = from->position;
+    move_to(consumer, from->position);
     uint64_t header;
     int32_t found = next_message(consumer, &header);
-    from->position = consumer->position;
+    from->position = position_of(consumer);
     *end = *from;
     for (uint32_t count = 0; found == 1 && count < max; count++) {
         uint64_t offset = end->position & (consumer->capacity - 1);
@@ -111,7 +111,7 @@ static void let_range_go(struct mapring_consumer *consumer)
     /* Pairs with the fence in advance_frontier(): our reads are over. */
     store64_release(&slot->cursor, NO_POSITION);
     store64_relaxed(&slot->end, 0);
-    consumer->range_end = consumer->position;
+    consumer->range_end = position_of(consumer);
     look_for_producer(consumer);
     /* At the end of the stream the others wait for this, even if there was nothing in it for us. */
     struct bell *news = &consumer->ring.readers->news;
@@ -122,7 +122,7 @@ static void let_range_go(struct mapring_consumer *consumer)
 
 static void begin_range(struct mapring_consumer *consumer, struct mark from, uint64_t end, bool inherited)
 {
-    consumer->position = from.position;
+    move_to(consumer, from.position);
     consumer->sequence = from.sequence;
     consumer->released = from;
     consumer->range_end = end;
@@ -160,7 +160,7 @@ static int32_t take(struct mapring_consumer *consumer, uint32_t max)
         /* Nothing there: not worth a fence. It may be what was written over a message that others have taken, and the
          * mark that of before; group_news() looks again. */
         if (peek64(ring_header(&consumer->ring, from.position)) == 0 && load64_relaxed(&group->mark) == word) {
-            consumer->position = from.position;
+            move_to(consumer, from.position);
             consumer->sequence = from.sequence;
             if (placed)
                 let_range_go(consumer);
@@ -289,7 +289,7 @@ static bool is_time_to_inherit(struct mapring_consumer *consumer)
 
 void group_release(struct mapring_consumer *consumer)
 {
-    if (consumer->unreleased == 0 && consumer->position >= consumer->range_end) {
+    if (unreleased_of(consumer) == 0 && position_of(consumer) >= consumer->range_end) {
         let_range_go(consumer);
         return;
     }
@@ -332,10 +332,10 @@ static uint32_t read_range_on(struct mapring_consumer *consumer, mapring_message
     uint32_t count = read_wanted(consumer, messages, max, consumer->range_end);
     /* An inherited range may hold padding: whatever stands there instead of a message ends it. */
     uint64_t header;
-    while (count == 0 && consumer->position < consumer->range_end && next_message(consumer, &header) == 1)
+    while (count == 0 && position_of(consumer) < consumer->range_end && next_message(consumer, &header) == 1)
         count = read_wanted(consumer, messages, max, consumer->range_end);
     if (count == 0)
-        consumer->range_end = consumer->position;
+        consumer->range_end = position_of(consumer);
     if (!consumer->inherited)
         return count;
     for (uint32_t i = 0; i < count; i++)
@@ -347,20 +347,20 @@ static uint32_t read_range_on(struct mapring_consumer *consumer, mapring_message
 
 int32_t group_read(struct mapring_consumer *consumer, mapring_message *messages, uint32_t max, int64_t timeout_ns)
 {
-    if (consumer->unreleased > 0)
+    if (unreleased_of(consumer) > 0)
         return MAPRING_UNRELEASED;
     uint64_t deadline = timeout_ns == 0 ? 0 : deadline_after(timeout_ns);
     uint64_t unwanted = 0; /* bytes */
     for (;;) {
-        if (consumer->position < consumer->range_end) {
-            uint64_t start = consumer->position;
+        if (position_of(consumer) < consumer->range_end) {
+            uint64_t start = position_of(consumer);
             uint32_t count = read_range_on(consumer, messages, max);
             if (count > 0)
                 return (int32_t)count;
             /* Nobody wanted any of it. */
-            consumer->released = (struct mark){consumer->position, consumer->sequence, 0};
+            consumer->released = (struct mark){position_of(consumer), consumer->sequence, 0};
             group_release(consumer);
-            unwanted += consumer->position - start;
+            unwanted += position_of(consumer) - start;
             if (unwanted >= consumer->capacity && platform_clock_ns() >= deadline)
                 return 0;
         }

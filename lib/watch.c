@@ -73,16 +73,16 @@ static int32_t continue_at_oldest(struct mapring_consumer *consumer, struct mark
     consumer->lost_bytes += mark.position - from.position;
     if (consumer->slot != NO_SLOT)
         store64_relaxed(&consumer->ring.readers->slots[consumer->slot].lost, consumer->lost_messages);
-    consumer->position = mark.position;
+    move_to(consumer, mark.position);
     consumer->sequence = mark.sequence;
-    if (consumer->unreleased == 0)
+    if (unreleased_of(consumer) == 0)
         consumer->released = mark;
     return MAPRING_LAPPED;
 }
 
 int32_t resume_lapped(struct mapring_consumer *consumer, struct mark from)
 {
-    consumer->position = from.position;
+    move_to(consumer, from.position);
     consumer->sequence = from.sequence;
     /* Nobody but one that was let go is lapped while it is waited for. */
     if (consumer->kind == MAPRING_RELIABLE)
@@ -92,9 +92,9 @@ int32_t resume_lapped(struct mapring_consumer *consumer, struct mark from)
 
 int32_t give_up_torn(struct mapring_consumer *consumer)
 {
-    consumer->torn_messages += consumer->unreleased;
-    consumer->unreleased = 0;
-    consumer->released = (struct mark){consumer->position, consumer->sequence, 0};
+    consumer->torn_messages += unreleased_of(consumer);
+    forget_unreleased(consumer);
+    consumer->released = (struct mark){position_of(consumer), consumer->sequence, 0};
     return consumer->kind == MAPRING_RELIABLE ? let_go(consumer) : MAPRING_LAPPED;
 }
 
@@ -106,11 +106,11 @@ int32_t mapring_rejoin(mapring_consumer *consumer)
     struct slot *slot = &ring->readers->slots[consumer->slot];
     if (slot_counts(slot))
         return MAPRING_INVALID_ARGUMENT;
-    consumer->unreleased = 0;
+    forget_unreleased(consumer);
     consumer->evicted = false;
     consumer->notice = MAPRING_OK;
     consumer->kind = MAPRING_RELIABLE;
-    struct mark mark = {consumer->position, consumer->sequence, 0};
+    struct mark mark = {position_of(consumer), consumer->sequence, 0};
 
     /* Nobody else changes the state of one that was let go. From here on the cursor counts; the old one should not. It
      * says nothing of our reads, which counted only if is_lapped() said so. */
@@ -123,11 +123,11 @@ int32_t mapring_rejoin(mapring_consumer *consumer)
         if (status < 0)
             return status;
         consumer->lost_messages += mark.sequence - consumer->sequence;
-        consumer->lost_bytes += mark.position - consumer->position;
+        consumer->lost_bytes += mark.position - position_of(consumer);
         store64_relaxed(&slot->lost, consumer->lost_messages);
     }
     consumer->lapses = 0;
-    consumer->position = mark.position;
+    move_to(consumer, mark.position);
     consumer->sequence = mark.sequence;
     consumer->released = mark;
     store_cursor(consumer);
