@@ -257,11 +257,14 @@ static int32_t open_consumer(const char *name, const mapring_consumer_options *o
     consumer->wake_at = load64_relaxed(&slot->wake_at);
     if (!consumer->named && consumer->group == NULL)
         slot_announce(slot, consumer->kind | (consumer->fences ? SLOT_FENCES : 0));
-    if (consumer->group != NULL)
+    /* Pairs with the fence in wait_fence(): either a producer that sleeps has seen in consumers_fence() who is in the
+     * slot now, or all our looks at its bell find it. */
+    fence_full();
+    if (consumer->kind == MAPRING_RELIABLE && consumer->group == NULL)
+        store_cursor(consumer);
+    else
         /* Who waits for consumers looks. */
         look_for_producer(consumer);
-    else
-        store_cursor(consumer);
     return attached;
 }
 

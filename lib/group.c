@@ -113,7 +113,9 @@ static void let_range_go(struct mapring_consumer *consumer)
     store64_relaxed(&slot->end, 0);
     consumer->range_end = position_of(consumer);
     look_for_producer(consumer);
-    /* At the end of the stream the others wait for this, even if there was nothing in it for us. */
+    /* At the end of the stream the others wait for this, even if there was nothing in it for us. Pairs with the fence
+     * in wait_fence(), in whatever way the producer fences. */
+    fence_full();
     struct bell *news = &consumer->ring.readers->news;
     if (load64_relaxed(&consumer->ring.stream->end) != NO_POSITION &&
         (load64_relaxed(&news->sleepers) & ALL_SLEEPERS) != 0)

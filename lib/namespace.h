@@ -178,6 +178,7 @@
 #define store_cursor mapring_private_store_cursor
 #define take_notice mapring_private_take_notice
 #define tell_all mapring_private_tell_all
+#define tell_fences mapring_private_tell_fences
 #define validate_capacity mapring_private_validate_capacity
 #define validate_header mapring_private_validate_header
 #define validate_identity mapring_private_validate_identity
@@ -186,9 +187,9 @@
 #define wait_begin mapring_private_wait_begin
 #define wait_cancel mapring_private_wait_cancel
 #define wait_end mapring_private_wait_end
+#define wait_fence mapring_private_wait_fence
 #define wait_for_news mapring_private_wait_for_news
 #define wait_for_readers mapring_private_wait_for_readers
-#define wait_fence mapring_private_wait_fence
 #define wait_is_covered mapring_private_wait_is_covered
 #define wait_is_raised mapring_private_wait_is_raised
 #define wait_once mapring_private_wait_once

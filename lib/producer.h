@@ -36,8 +36,8 @@ struct mapring_producer {
     /* Slow paths. */
     bool ended;
     bool handed_over;
-    bool fences;          /* fence before looking at *sleepers, for now */
-    bool must_fence;      /* and always */
+    bool fences;          /* publishes fence at present: it must, or has promised to */
+    bool must_fence;      /* for good: heavy fences do not reach it, or some sleeper cannot send any */
     uint64_t lap;         /* position of the start of the data in this lap: that of `next` is lap + (next - data) */
     uint64_t acted;       /* as in the stream */
     uint64_t least;       /* least cursor when last looked */
@@ -134,6 +134,9 @@ void look_closer(struct mapring_producer *producer);
 
 /* Wakes all consumers that sleep, and does what they ask for; also if it seems that there are none. */
 void wake_all(struct mapring_producer *producer);
+
+/* Says whether publishes fence, before the first, and wakes all. */
+void tell_fences(struct mapring_producer *producer);
 
 /* The same with regard to MAPRING_WAKE_NEVER and MAPRING_WAKE_ALWAYS. */
 void look_as_asked(struct mapring_producer *producer, uint32_t flags);

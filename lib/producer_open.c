@@ -82,14 +82,9 @@ static int32_t take_over(struct mapring_producer *producer)
 
 static void choose_fence(struct mapring_producer *producer)
 {
-    struct ring *ring = &producer->ring;
     bool reached = platform_heavy_fence_register();
     bool wanted = (load64_relaxed(producer->sleepers) & SLEEPERS_WANT_FENCES) != 0;
     producer->fences = producer->must_fence = !reached || wanted;
-    store64_relaxed(&ring->stream->fence, producer->fences ? MAPRING_FENCE_FULL : MAPRING_FENCE_ASYMMETRIC);
-    /* Before the first publish, and what the last producer promised is over. All are woken next, behind a fence: as in
-     * promise_fences(). */
-    store64_relaxed(&ring->readers->news.fencing, producer->fences);
 }
 
 /* The ring is mapped and its producer's lock is ours. */
@@ -118,7 +113,7 @@ static int32_t start(struct mapring_producer *producer, uint32_t waiting)
         return status;
     choose_fence(producer);
     /* Consumers that slept while there was no producer look again. */
-    wake_all(producer);
+    tell_fences(producer);
     return MAPRING_OK;
 }
 
@@ -350,7 +345,9 @@ void mapring_producer_close(mapring_producer *producer)
     if (ours && !producer->handed_over) {
         end_run(producer);
         producer_unlock(&producer->ring);
-        /* The stream may be a successor's by now, so this cannot be wake_all(). */
+        /* The stream may be a successor's by now, so this cannot be wake_all(). Pairs with the fence in wait_fence(),
+         * for messages that were to wake nobody. */
+        fence_full();
         wake_consumers(&producer->ring, producer->sleeper.parking, ALL_SLEEPERS);
     }
     platform_parking_close(producer->sleeper.parking);
@@ -390,6 +387,8 @@ int32_t mapring_handover(mapring_producer *producer, int64_t timeout_ns)
     if (load64_relaxed(&ring->stream->epoch) == epoch && producer_lock(ring) == 1) {
         if (load64_relaxed(&ring->stream->epoch) == epoch) {
             store64_relaxed(&ring->stream->handing_over, 0);
+            /* Another may have begun, and given up. */
+            tell_fences(producer);
             return cancelled ? MAPRING_CANCELLED : MAPRING_TIMEOUT;
         }
         producer_unlock(ring);

@@ -12,8 +12,9 @@ static void limit_to(struct mapring_producer *producer, uint64_t due_at)
 {
     uint64_t position = producer_position(producer);
     uint64_t room = due_at > position ? (due_at - position) & ~(uint64_t)7 : 0;
-    if (producer->limit > producer->next && room < (uint64_t)(producer->limit - producer->next))
-        producer->limit = producer->next + room;
+    uint8_t **limit = producer->claim_count > 0 ? &producer->claim_limit : &producer->limit;
+    if (*limit > producer->next && room < (uint64_t)(*limit - producer->next))
+        *limit = producer->next + room;
 }
 
 /*
@@ -44,24 +45,29 @@ static uint64_t find_undue(struct mapring_producer *producer, uint64_t sleepers)
 }
 
 /*
- * While sleepers are found, it is cheaper for all that the producer fences in each publish, behind what it stores, than
- * that each sleeper fences heavily: who reads this promise, behind a fence of his own, sleeps without. The promise is
- * stored behind a fence, too: who had his before that is found by the look that follows, who had it later sees all
- * that was published without fences. And one fence comes behind its end: who still read the promise had raised his bit
- * before that, and every look from then on finds it.
+ * While sleepers are found it is cheaper for all that the producer fences in each publish, behind what it stores, than
+ * that each sleeper fences heavily. So it promises to: a word beside the doorbell, which it stores as 1 between a full
+ * fence A and its look at the sleepers, and as 0 before a full fence B. A sleeper raises its bit, fences (S), reads the
+ * word, and looks once more. If it reads
+ *   1, with S before A: the look behind A finds its bit;
+ *   1, with S between A and B: it sees all that was published without a fence before A, and what comes has one;
+ *   1, and then B comes: S was before B, so every look behind B finds its bit, with a fence or without;
+ *   0, as it must with S behind B: it fences heavily.
  */
 static void promise_fences(struct mapring_producer *producer, bool fences)
 {
-    if (producer->fences == fences)
+    if (!fences && !producer->fences)
         return;
+    bool before = producer->fences;
     producer->fences = fences;
+    /* A, if it is 1, was in look_closer() or wake_all(). */
     store64_relaxed(&producer->ring.readers->news.fencing, fences);
-    if (!fences)
-        fence_full(); /* pairs with the one in wait_fence() */
+    if (before && !fences)
+        fence_full(); /* B: pairs with S in wait_fence() */
 }
 
-/* What the next publish expects. */
-static void expect(struct mapring_producer *producer, uint64_t undue, bool fences)
+/* Gives or takes back the promise, and sets what the next publish compares with. */
+static void set_expectation(struct mapring_producer *producer, uint64_t undue, bool fences)
 {
     promise_fences(producer, fences);
     producer->undue = undue;
@@ -71,7 +77,7 @@ static void expect(struct mapring_producer *producer, uint64_t undue, bool fence
 void forget_undue(struct mapring_producer *producer)
 {
     if (producer->undue != 0)
-        expect(producer, 0, producer->fences);
+        set_expectation(producer, 0, producer->fences);
 }
 
 /* The sleepers, after what they ask for was done. */
@@ -90,16 +96,15 @@ static uint64_t attend_to_sleepers(struct mapring_producer *producer)
 }
 
 /*
- * Wakes all but those who are not due. If that is asked for again sooner than it takes, the stream is dense: then it
- * had better be dear to fall asleep, and be done late. Otherwise consumers are asleep again at once, all are woken for
+ * Wakes all sleepers but those who are not due. If less time has passed since the last wake than that took, the stream
+ * is dense, and falling asleep should stay expensive: otherwise consumers are asleep again at once, all are woken for
  * every message, and nobody gets to do anything else (tests/process/crowd.c).
  */
 static void wake(struct mapring_producer *producer, uint64_t undue)
 {
     uint64_t begun_ns = platform_clock_ns();
     bool dense = begun_ns - producer->woke_ns < producer->waking_ns;
-    /* Behind the end nothing is published, and members of a group, who wake each other there, do not fence. */
-    expect(producer, undue, !producer->ended && (producer->must_fence || !dense));
+    set_expectation(producer, undue, producer->must_fence || !dense);
     wake_consumers(&producer->ring, producer->sleeper.parking, ALL_SLEEPERS & ~undue);
     count64(&producer->sleeper.counts->wakes);
     producer->woke_ns = platform_clock_ns();
@@ -110,8 +115,19 @@ void wake_all(struct mapring_producer *producer)
 {
     /* Pairs with the fence in wait_fence(). */
     fence_full();
-    attend_to_sleepers(producer);
-    wake(producer, 0);
+    if (attend_to_sleepers(producer) != 0)
+        wake(producer, 0);
+    else
+        set_expectation(producer, 0, producer->must_fence);
+}
+
+void tell_fences(struct mapring_producer *producer)
+{
+    struct ring *ring = &producer->ring;
+    store64_relaxed(&ring->stream->fence, producer->must_fence ? MAPRING_FENCE_FULL : MAPRING_FENCE_ASYMMETRIC);
+    /* What another producer promised is over: its fence B is that of wake_all(). */
+    store64_relaxed(&ring->readers->news.fencing, producer->fences);
+    wake_all(producer);
 }
 
 NOINLINE void look_closer(struct mapring_producer *producer)
@@ -127,7 +143,7 @@ NOINLINE void look_closer(struct mapring_producer *producer)
         wake(producer, undue);
         return;
     }
-    expect(producer, undue, producer->must_fence);
+    set_expectation(producer, undue, producer->must_fence);
     if (sleepers != 0)
         count64(&producer->sleeper.counts->avoided);
 }
@@ -156,7 +172,7 @@ int32_t mapring_wake(mapring_producer *producer)
     /* Pairs as in look_closer(). */
     if (producer->fences)
         fence_full();
-    if (load64_relaxed(producer->sleepers) != 0)
+    if ((load64_relaxed(producer->sleepers) & ~SLEEPERS_WANT_FENCES) != 0)
         wake_all(producer);
     return MAPRING_OK;
 }

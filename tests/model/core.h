@@ -94,6 +94,7 @@ struct thread {
     uint32_t polls;       /* sleeps that were only for a moment */
     bool was_early;       /* a sleep ended early */
     uint64_t paused_ns;   /* how far its clock is ahead by what it spent in pauses */
+    uint64_t clock_looks; /* how often it read the clock, in dense programs */
 };
 
 struct run {

@@ -188,13 +188,15 @@ const char *name_ring_word(uint64_t offset)
         uint64_t at = offset - READERS_OFFSET;
         uint64_t slots = offsetof(struct readers, slots);
         static const char *const bells[] = {"news.sleepers", "news.doorbell", "room.sleepers", "room.doorbell"};
+        static const char *const fencing[] = {"news.fencing", "room.fencing"};
         static const char *const fields[] = {"cursor", "sequence", "mark",        "end",
                                              "state",  "lost",     "redelivered", "wake_at"};
         static const char *const more[] = {"place", "start", "name"};
         static const char *const words[] = {"used", "groups_used", "moves"};
         uint64_t groups = offsetof(struct readers, groups);
         if (at < offsetof(struct readers, used))
-            return bells[at / BLOCK_SIZE];
+            return at % sizeof(struct bell) == offsetof(struct bell, fencing) ? fencing[at / sizeof(struct bell)]
+                                                                              : bells[at / BLOCK_SIZE];
         if (at < groups)
             return words[at % BLOCK_SIZE / 8 % 3];
         if (at < slots) {

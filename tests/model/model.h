@@ -42,6 +42,7 @@ struct model_program {
     bool early_name; /* a segment can be opened by its name from its creation on, as on Windows */
 
     bool large; /* not finished in any usual time: for campaigns */
+    bool dense; /* the clock says that whoever is woken is woken again sooner than that takes */
 
     bool oldest_first; /* of the stores that a load may read, for what takes many stale reads to see */
 

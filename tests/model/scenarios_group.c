@@ -321,7 +321,7 @@ const struct model_program group_scenarios[] = {
           .threads = {NULL, sleep_until_the_end, work_if_not_ended, work_if_not_ended}, .setup = three_end_setup,
           .pending = sleeps_beside_the_end),
     GROUP("group, end comes, asleep", "A member that sleeps is woken for the end, whoever comes last.", 3,
-          .large = true, .threads = {end_now, sleep_until_the_end, give_back_the_last}, .setup = promised_end_setup,
+          .threads = {end_now, sleep_until_the_end, give_back_the_last}, .setup = promised_end_setup,
           .pending = sleeps_beside_the_end, .heavy = 7),
     {.name = NULL},
 };

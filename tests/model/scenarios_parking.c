@@ -48,6 +48,28 @@ static void news_setup_two(void)
     attach_consumer(OTHER);
 }
 
+/* One message has woken the consumer: the producer fences for now. */
+static void news_setup_promised(void)
+{
+    news_setup();
+    must(read_and_check(8, 1), "waiting for a moment");
+    model_act_as(PRODUCER);
+    must_publish(0, 8, 0);
+    if (load64_relaxed(&ring_readers()->news.fencing) == 0)
+        model_fail("the producer does not fence");
+    model_act_as(CONSUMER);
+    must(read_and_check(8, 0), "reading in setup");
+    published = 1;
+}
+
+static void publish_more(void)
+{
+    for (uint64_t i = 1; i < 3; i++) {
+        must_publish(i, 8, 0);
+        published = i + 1;
+    }
+}
+
 static void publish_one(void)
 {
     must_publish(0, 8, 0);
@@ -67,6 +89,13 @@ static void publish_and_end(void)
     publish_one();
     must(mapring_end(producers[PRODUCER]), "ending");
     ended = true;
+}
+
+static void publish_to_nobody_and_close(void)
+{
+    must_publish(1, 8, MAPRING_WAKE_NEVER);
+    mapring_producer_close(producers[PRODUCER]);
+    published = 2;
 }
 
 static void publish_run_and_close(void)
@@ -93,6 +122,11 @@ static void sleep_for_one(void)
 static void sleep_for_two(void)
 {
     sleep_for(2);
+}
+
+static void sleep_for_three(void)
+{
+    sleep_for(3);
 }
 
 static void sleep_until_end(void)
@@ -255,6 +289,18 @@ static void wait_setup(void)
     released = 0;
 }
 
+static void join_group(void)
+{
+    must(open_consumer_as((mapring_consumer_options){.kind = MAPRING_MEMBER, .group = "g"}), "joining the group");
+    released = 1;
+}
+
+static void join_as_lossy(void)
+{
+    must(open_consumer_as((mapring_consumer_options){.kind = MAPRING_LOSSY}), "joining");
+    released = 1;
+}
+
 static void join(void)
 {
     must(open_consumer(MAPRING_FROM_NEWEST), "joining");
@@ -280,6 +326,20 @@ const struct model_program parking_scenarios[] = {
          sleep_for_two, news_setup, 0),
     NEWS("park, heavy fences", "No consumer sleeps while a message waits; sleepers pay for both sides.", publish_two,
          sleep_for_two, news_setup, BIT(PRODUCER) | BIT(CONSUMER)),
+    NEWS("park, promised", "The same where the first publish that finds nobody asleep is the last that fences.",
+         publish_more, sleep_for_three, news_setup_promised, BIT(PRODUCER) | BIT(CONSUMER)),
+    {
+        .name = "park, dense",
+        .invariant = "The same where whoever is woken again so soon is to fence by itself.",
+        .dense = true,
+        .thread_count = 2,
+        .thread_names = {"producer", "consumer"},
+        .threads = {publish_more, sleep_for_three},
+        .setup = news_setup_promised,
+        .pending = news_wait,
+        .heavy = BIT(PRODUCER) | BIT(CONSUMER),
+        .name_word = name_ring_word,
+    },
     {
         .name = "park, change of mode",
         .invariant = "A sleeper without heavy fences makes the producer fence, and sleeps only for moments until it "
@@ -328,6 +388,8 @@ const struct model_program parking_scenarios[] = {
          sleep_until_end, news_setup, BIT(PRODUCER) | BIT(CONSUMER)),
     NEWS("close ends a run", "A run that was open when its producer closed wakes who sleeps.", publish_run_and_close,
          sleep_for_one, news_setup, 0),
+    NEWS("close, promised", "Closing wakes who sleeps beside a message that was to wake nobody.",
+         publish_to_nobody_and_close, sleep_for_two, news_setup_promised, BIT(PRODUCER) | BIT(CONSUMER)),
     ROOM("room, fences", "The producer does not sleep while there is room; consumers fence after a release.",
          publish_when_room, release_one, room_setup_released, 0),
     ROOM("room, heavy fences", "The producer does not sleep while there is room; it pays for both sides.",
@@ -358,5 +420,11 @@ const struct model_program parking_scenarios[] = {
          release_all, room_setup_released, 0),
     ROOM("wait for consumers", "A producer that waits for a consumer goes on when one joins.", wait_for_one, join,
          wait_setup, 0),
+    ROOM("wait for a member", "The same with a member of a group.", wait_for_one, join_group, wait_setup,
+         BIT(PRODUCER) | BIT(CONSUMER)),
+    ROOM("wait for a member, change of mode", "The same where the producer has no heavy fences.", wait_for_one,
+         join_group, wait_setup, BIT(CONSUMER)),
+    ROOM("wait for a lossy one", "The same with a lossy consumer.", wait_for_one, join_as_lossy, wait_setup,
+         BIT(PRODUCER) | BIT(CONSUMER)),
     {.name = NULL},
 };
