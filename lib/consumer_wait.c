@@ -128,7 +128,7 @@ void set_wake_at(struct mapring_consumer *consumer, uint64_t position)
     bool sooner = position < consumer->wake_at; /* so a bit that is up already says nothing new */
     consumer->wake_at = position;
     store64_relaxed(&consumer->ring.readers->slots[consumer->slot].wake_at, position);
-    /* Pairs with the acquire load in ring_consumers(): who sees the bits that are raised from here on sees it. */
+    /* Pairs with the acquire load in attend_to_sleepers(): who sees the bits that are raised from here on sees it. */
     fence_release();
     if (sooner)
         or64(&consumer->sleeper.bell->sleepers, SLEEPERS_CHANGED);

@@ -2,7 +2,7 @@
  * A consumer's descriptor for event loops (docs/waiting.md).
  *
  * Nobody waits here: the program does, on the descriptor. What wait_once() does before it sleeps is done by each call
- * that leaves nothing to read: the descriptor is cleared, then the bit raised, heavy fence, one more look. From then on
+ * that leaves nothing to read: the descriptor is cleared, then the bit raised, fence, one more look. From then on
  * whoever lowers the bit also makes the descriptor ready.
  */
 #include "descriptor.h"

@@ -227,7 +227,7 @@ struct bell {
     uint8_t unused0[BLOCK_SIZE - 16];
     shared32 doorbell;
     uint8_t unused1[4];
-    shared64 fencing; /* 1: who rings fences between what it brings and its look at the sleepers, for now */
+    shared64 fencing; /* of consumers: 1: the producer fences between what it brings and its look at the sleepers */
     uint8_t unused2[BLOCK_SIZE - 16];
 };
 

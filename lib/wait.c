@@ -120,7 +120,7 @@ bool wait_fence(struct sleeper *sleeper)
     /* Pairs with the other side's fence: either it sees the bit that was raised, or ready() sees what it stored. What
      * it says of its fences comes behind this one, as in promise_fences() and consumers_fence(). */
     fence_full();
-    /* If it has none, the heavy one stands for both. */
+    /* If it has none, the heavy one stands for both; if that is refused, it is asked again. */
     return wait_is_covered(sleeper, sleeper->peer_fences(sleeper->context) || platform_heavy_fence());
 }
 
@@ -173,7 +173,7 @@ enum wait_result wait_once(struct sleeper *sleeper, uint64_t deadline_ns)
         uint64_t until = covered ? quantum_end : min64(quantum_end, now + wait_unfenced_ns(sleeper));
         count64(&sleeper->counts->parks);
         platform_park(sleeper->parking, &bell->doorbell, remembered, min64(until, deadline_ns));
-        /* Before the bit and the heavy fence again, which are for who sleeps on. */
+        /* Before the bit and the fence again, which are for who sleeps on. */
         if (sleeper->ready(sleeper->context))
             return WAIT_READY;
         count64(&sleeper->counts->spurious);

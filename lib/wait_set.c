@@ -1,7 +1,7 @@
 /*
  * Wait sets: docs/waiting.md.
  *
- * A wait looks at all members, then does what wait_once() does for all of them together: raises their bits, one heavy
+ * A wait looks at all members, then does what wait_once() does for all of them together: raises their bits, one
  * fence, looks again, sleeps. It sleeps on all doorbells at once where the system can do that, and they are not too
  * many, and the caller has no descriptors in the set; else on one descriptor at whose address all members are woken.
  */

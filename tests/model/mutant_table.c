@@ -50,7 +50,7 @@ const struct mutant mutants[] = {
     {"wait.c", "wait_raise", "load32_acquire(&bell->doorbell)", MUTATE_LATE, "ring_bell()", "park, fences"},
     {"wait.c", "wait_raise", "or64(&bell->sleepers, sleeper_bit(", MUTATE_OMIT, "ring_bell()", "park, fences"},
     {"wait.c", "wait_is_covered", "or64(&sleeper->bell->sleepers, SLEEPERS_WANT_FENCES)", MUTATE_OMIT, "attend_to_sleepers(), ring_producer()", "park, change of mode"},
-    {"wait.c", "ring_bell", "and64_acquire(&bell->sleepers", MUTATE_DELAY, "wait_once()", "park, fences"},
+    {"wait.c", "ring_bell", "and64_acquire(&bell->sleepers", MUTATE_DELAY, "wait_raise()", "park, fences"},
     {"wait.c", "ring_bell", "fetch_add32(&bell->doorbell", MUTATE_OMIT, "platform_park()", "park, fences"},
     {"wait.c", "ring_bell", "platform_wake()", MUTATE_NO_WAKE, "platform_park()", "room, fences"},
     {"consumer.c", "ring_producer", "compare_and_swap64(&slot->state", MUTATE_NO_RELEASE, "consumers_fence()", "room, fences asked for"},

@@ -332,7 +332,7 @@ const struct model_program waiting_scenarios[] = {
         BIT(PRODUCER) | BIT(CONSUMER)),
     TWO("wait set, fences", "The same where the producer fences.", publish_two, wait_set_for_two, setup_set, 0),
     TWO("wait set, cancelled", "A cancelled wait on a wait set ends.", cancel_set, wait_set_until_cancelled, setup_set,
-        BIT(PRODUCER) | BIT(CONSUMER)),
+        0),
     {
         .name = "wait set, doorbells",
         .invariant = "Who waits on a wait set that sleeps on several doorbells is woken by each message.",
