@@ -114,6 +114,7 @@ struct wait {
     uint64_t round;
     int64_t start;
     int64_t without_processor;
+    int64_t stolen; /* at the time of this round, or a little before: it takes long to find out */
 };
 
 static bool goes_on(const struct board *board, uint64_t round)
@@ -125,7 +126,11 @@ static struct wait about_to_wait(const struct board *board, uint64_t round)
 {
     if (now_ns() >= board->end_ns && goes_on(board, round + 1))
         store64_relaxed(board->last, round + 1);
-    struct wait wait = {.round = round, .without_processor = waited_for_processor(), .start = now_ns()};
+    static int64_t stolen;
+    if (round % 64 == 0)
+        stolen = stolen_from_machine();
+    struct wait wait = {.round = round, .without_processor = waited_for_processor(), .stolen = stolen};
+    wait.start = now_ns();
     store64_release(board->ready, round + 1);
     return wait;
 }
@@ -138,7 +143,8 @@ static bool was_late(const struct board *board, const struct wait *wait, int64_t
     while (load64_acquire(board->rounds) <= wait->round)
         sched_yield();
     return now - (int64_t)load64_relaxed(board->there) > LATE_NS &&
-           waited_for_processor() - wait->without_processor < LATE_NS / 2;
+           waited_for_processor() - wait->without_processor < LATE_NS / 2 &&
+           stolen_from_machine() - wait->stolen < LATE_NS / 2;
 }
 
 static void got_it(const struct board *board, const struct wait *wait)

@@ -10,7 +10,7 @@
 /*
  * When a wakeup is lost, the sleeper finds out at the end of its quantum of 100 ms. So it was late if what was waited
  * for lay there for a long time, the whole wait took the quantum, and it was not for want of a processor, which the
- * kernel tells.
+ * kernel tells, nor because the machine itself, if it is a virtual one, had none.
  */
 #define LATE_NS (50 * MS)
 #define QUANTUM_NS (99 * MS)

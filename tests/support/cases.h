@@ -81,6 +81,10 @@ void sleep_random(uint64_t *random, uint64_t max_ns);
 /* How long this process was ready to run and had no processor; 0 where the kernel does not tell. */
 int64_t waited_for_processor(void);
 
+/* How long processors of this machine, if it is a virtual one, could not run because others did: ns, in steps of 10 ms.
+ */
+int64_t stolen_from_machine(void);
+
 /* How many descriptors this process has open; how many names there are in the folder of names, hidden ones included. */
 int count_descriptors(void);
 int count_names(void);
