@@ -18,7 +18,7 @@ MAPRING_BEGIN
 /* How a producer orders its stores before it looks for sleepers. */
 enum {
     MAPRING_FENCE_FULL = 1,      /* a fence in every publish */
-    MAPRING_FENCE_ASYMMETRIC = 2 /* none: sleepers pay, with membarrier(2) */
+    MAPRING_FENCE_ASYMMETRIC = 2 /* none unless sleepers were found just now: they pay, with membarrier(2) */
 };
 
 /*

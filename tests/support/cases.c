@@ -305,17 +305,23 @@ int run_cases(int argc, char **argv, const struct test_case *cases, size_t count
     return passed > 0 ? 0 : SKIPPED;
 }
 
+/* The beginning of a file that the kernel writes, opened once; false if there is none. */
+static bool read_again(const char *path, int *file, char text[256])
+{
+    if (*file < 0)
+        *file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = *file < 0 ? 0 : pread(*file, text, 255, 0);
+    text[length > 0 ? length : 0] = 0;
+    return length > 0;
+}
+
 int64_t stolen_from_machine(void)
 {
     static int file = -1;
-    if (file < 0)
-        file = open("/proc/stat", O_RDONLY | O_CLOEXEC);
     char text[256];
-    ssize_t length = file < 0 ? 0 : pread(file, text, sizeof text - 1, 0);
-    if (length <= 0)
-        return 0;
-    text[length] = 0;
     long long ticks = 0;
+    if (!read_again("/proc/stat", &file, text))
+        return 0;
     /* user, nice, system, idle, iowait, irq, softirq, steal; of all processors together */
     if (sscanf(text, "cpu %*d %*d %*d %*d %*d %*d %*d %lld", &ticks) != 1)
         return 0;
@@ -325,14 +331,10 @@ int64_t stolen_from_machine(void)
 int64_t waited_for_processor(void)
 {
     static int file = -1;
-    if (file < 0)
-        file = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
-    char text[128];
-    ssize_t length = file < 0 ? 0 : pread(file, text, sizeof text - 1, 0);
-    if (length <= 0)
-        return 0;
-    text[length] = 0;
+    char text[256];
     char *waited;
+    if (!read_again("/proc/self/schedstat", &file, text))
+        return 0;
     strtoull(text, &waited, 10);
     return strtoll(waited, NULL, 10);
 }
