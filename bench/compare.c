@@ -45,7 +45,11 @@ static const struct known peers[] = {
 #else
     {"DPDK rte_ring", NULL, "was not installed when this program was built (libdpdk-dev)"},
 #endif
-    {"iceoryx", NULL, "not known to this program: it needs its daemon"},
+#if defined(WITH_ICEORYX)
+    {"iceoryx", &peer_iceoryx, NULL},
+#else
+    {"iceoryx", NULL, "was not installed when this program was built (iceoryx, libiceoryx-posh-dev)"},
+#endif
 };
 
 #define PEERS (sizeof peers / sizeof *peers)
@@ -113,8 +117,8 @@ static void compare_round_trips(struct plan *plan, uint64_t size)
 {
     struct crew *crew = plan_pair(options);
     struct comparison *comparison = plan_compare(plan, "round trip beside others", UNIT_TIME, size, options->capacity);
-    comparison->note =
-        "rings poll, and so does mapring in its first row; the kernel's and the libraries' readers sleep";
+    comparison->note = "rings and iceoryx poll, and so does mapring in its first row; the kernel's and the other "
+                       "libraries' readers sleep";
     add_ring(comparison, crew, "mapring, polling",
              (struct job){.driver = pingpong_driver, .partner = pingpong_partner});
     add_ring(comparison, crew, "mapring, sleeping",

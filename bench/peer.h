@@ -29,7 +29,8 @@ struct peer {
     void (*pong)(const struct job *job);
 };
 
-extern const struct peer peer_pipe, peer_seqpacket, peer_mqueue, peer_zmq, peer_nng, peer_boost, peer_ck, peer_dpdk;
+extern const struct peer peer_pipe, peer_seqpacket, peer_mqueue, peer_zmq, peer_nng, peer_boost, peer_ck, peer_dpdk,
+    peer_iceoryx;
 
 /* Bytes that arrive in pieces of this size are taken as many at once as fit. */
 #define PEER_BUFFER ((uint64_t)1 << 20)

@@ -20,7 +20,7 @@ test)
     ;;
 bench)
     packages=$build
-    optional="g++ libzmq3-dev libnng-dev libboost-dev libck-dev libdpdk-dev"
+    optional="g++ libzmq3-dev libnng-dev libboost-dev libck-dev libdpdk-dev iceoryx libiceoryx-posh-dev"
     ;;
 *)
     echo "usage: sh tools/packages.sh build|test|bench" >&2
@@ -36,6 +36,14 @@ has_header() {
     has_command gcc && echo "#include <$1>" | gcc -E -x c - >/dev/null 2>&1
 }
 
+# Its headers are in a folder that has the version's name.
+has_iceoryx() {
+    for folder in /usr/include/iceoryx/v* /usr/local/include/iceoryx/v*; do
+        [ ! -d "$folder/iceoryx_posh" ] || return 0
+    done
+    return 1
+}
+
 # What is there counts, not where it came from: tools may also be installed by hand.
 has() {
     case $1 in
@@ -48,6 +56,8 @@ has() {
     libboost-dev) has_header boost/version.hpp ;;
     libck-dev) has_header ck_ring.h ;;
     libdpdk-dev) pkg-config --exists libdpdk 2>/dev/null ;;
+    iceoryx) has_command iox-roudi ;;
+    libiceoryx-posh-dev) has_iceoryx ;;
     ninja-build) has_command ninja ;;
     gcc-mingw-w64-x86-64) has_command x86_64-w64-mingw32-gcc ;;
     wine64) has_command wine64 || [ -x /usr/lib/wine/wine64 ] ;;

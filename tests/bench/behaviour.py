@@ -68,6 +68,8 @@ def interrupted(command, folder):
     check(time.monotonic() - begin < 8, f"{command}: soon", time.monotonic() - begin)
     check(not any(os.path.exists(f"/proc/{child}") for child in children), f"{command}: no process stays")
     check(not left_behind(folder), f"{command}: no ring stays", left_behind(folder))
+    others_files = [name for name in os.listdir("/tmp") if name.startswith(f"mapring-bench-{process.pid}-")]
+    check(not others_files, f"{command}: nothing of others stays", others_files)
     check(json.loads(output)["interrupted"], f"{command}: says that it was interrupted")
 
 
