@@ -351,7 +351,7 @@ static NOINLINE int32_t read_carefully(struct mapring_consumer *consumer, maprin
         release_unwanted(consumer);
         uint64_t now = platform_clock_ns();
         if (found == 0) {
-            found = wait_for_news(consumer, now < deadline ? (int64_t)(deadline - now) : 0);
+            found = wait_for_news(consumer, time_left(deadline, now));
             if (found != 1 || now >= deadline)
                 return found == 1 ? 0 : found;
             status = take_notice(consumer);

@@ -374,7 +374,7 @@ int32_t group_read(struct mapring_consumer *consumer, mapring_message *messages,
         if (found == 1 || inherit(consumer))
             continue;
         uint64_t now = deadline == 0 ? 0 : platform_clock_ns();
-        found = wait_for_news(consumer, now < deadline ? (int64_t)(deadline - now) : 0);
+        found = wait_for_news(consumer, time_left(deadline, now));
         if (found != 1 || (unwanted > 0 && now >= deadline))
             return found == 1 ? 0 : found;
     }

@@ -257,22 +257,20 @@ int32_t mapring_publish_batch(mapring_producer *producer, const mapring_message 
     if (producer == NULL || timeout_ns < 0 || (messages == NULL && count > 0) || count > INT32_MAX)
         return MAPRING_INVALID_ARGUMENT;
     end_run(producer);
-    uint64_t deadline = 0; /* read the clock only when there is no room at once */
+    uint64_t deadline = 0; /* the clock is read for the first message that does not fit without asking */
     uint32_t done = 0;
     for (;;) {
         done += publish_run(producer, messages + done, count - done);
         if (done == count)
             return (int32_t)count;
-        const mapring_message *message = &messages[done];
-        int32_t status = publish_slow(producer, message->data, message->length, message->tag, 0, 0);
-        if (status == MAPRING_FULL && timeout_ns > 0) {
-            uint64_t now = platform_clock_ns();
+        int64_t left = 0;
+        if (timeout_ns > 0) {
             if (deadline == 0)
                 deadline = deadline_after(timeout_ns);
-            if (now < deadline)
-                status =
-                    publish_slow(producer, message->data, message->length, message->tag, 0, (int64_t)(deadline - now));
+            left = time_left(deadline, platform_clock_ns());
         }
+        const mapring_message *message = &messages[done];
+        int32_t status = publish_slow(producer, message->data, message->length, message->tag, 0, left);
         if (status < 0)
             return done > 0 ? (int32_t)done : status;
         done++;

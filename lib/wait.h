@@ -107,4 +107,10 @@ void wait_shut(struct sleeper *sleeper);
 /* Now plus a timeout of the interface, for ever if that is out of range. */
 uint64_t deadline_after(int64_t timeout_ns);
 
+/* 0 if it is over. */
+static inline int64_t time_left(uint64_t deadline, uint64_t now)
+{
+    return deadline > now ? (int64_t)(deadline - now) : 0;
+}
+
 #endif

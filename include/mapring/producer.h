@@ -103,7 +103,9 @@ MAPRING_API void mapring_producer_close(mapring_producer *producer);
 /*
  * Publishes one message: copies `length` bytes from `data` (may be NULL when
  * `length` is 0). When the ring is full of messages that consumers still hold,
- * waits up to `timeout_ns` for room.
+ * waits up to `timeout_ns` for room. A producer that writes more than 6 GB/s into a ring of 2 MiB and more, while a
+ * consumer is more than 5/8 of the capacity behind, pauses for up to 20 us of that time once in a 64th of the capacity,
+ * which makes both faster; one that waits by MAPRING_WAIT_PARK does not.
  *
  * Returns MAPRING_OK; MAPRING_FULL (no room in that time; nothing was published); MAPRING_MESSAGE_TOO_LARGE (longer
  * than mapring_message_max()); MAPRING_CLAIM_OPEN; MAPRING_STREAM_ENDED (after mapring_end());

@@ -274,3 +274,47 @@ Test(publishing, a_batch_is_committed_as_granted)
         cr_assert_eq(*(const char *)got[i].data, 'a' + i);
     close_ends(&ends);
 }
+
+/* Fills a ring of 4 MiB without touching the payload. Returns how long the part took where a consumer is far behind. */
+static int64_t time_to_fill(struct ends *ends, int64_t timeout_ns)
+{
+    const uint64_t size = 4096, count = ((uint64_t)4 << 20) / size - 16;
+    int64_t begin = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        void *payload;
+        if (i == count / 8 * 5 + 32)
+            begin = now_ns();
+        cr_assert_status(mapring_claim(ends->producer, size - 8, timeout_ns, &payload), MAPRING_OK);
+        cr_assert_status(mapring_commit(ends->producer, size - 8, 0, 0), MAPRING_OK);
+    }
+    int64_t taken = now_ns() - begin;
+    mapring_message messages[64];
+    for (int32_t got = 1; got > 0;) {
+        got = mapring_read(ends->consumer, messages, 64, 0);
+        cr_assert(got >= 0);
+        cr_assert_status(mapring_release(ends->consumer, (uint32_t)got), MAPRING_OK);
+    }
+    return taken;
+}
+
+/* The fastest of some attempts: what is paced never is fast, and what is not is not slow each time. */
+static int64_t fastest_fill(struct ends *ends, int64_t timeout_ns)
+{
+    int64_t fastest = INT64_MAX;
+    for (int attempt = 0; attempt < 50; attempt++) {
+        int64_t taken = time_to_fill(ends, timeout_ns);
+        fastest = taken < fastest ? taken : fastest;
+    }
+    return fastest;
+}
+
+Test(publishing, is_paced_while_a_consumer_is_far_behind)
+{
+    struct ends ends = open_ends((uint64_t)4 << 20);
+    const int64_t at_pace = (4 << 20) / 4 / 6; /* for a quarter of the ring, less than what is timed */
+    cr_assert_gt(fastest_fill(&ends, MAPRING_FOREVER), at_pace);
+    cr_assert_lt(fastest_fill(&ends, 0), at_pace, "who may not wait was paced");
+    cr_assert_status(mapring_producer_set_waiting(ends.producer, MAPRING_WAIT_PARK), MAPRING_OK);
+    cr_assert_lt(fastest_fill(&ends, MAPRING_FOREVER), at_pace, "who is to sleep at once was paced");
+    close_ends(&ends);
+}
