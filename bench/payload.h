@@ -41,19 +41,20 @@ static inline void payload_sent(const struct payload *payload, uint64_t sequence
     payload->sources[(sequence & payload->mask) * payload->words] = sequence + payload->mask + 1;
 }
 
-/* Two words that are stored at once. */
-typedef uint64_t payload_pair __attribute__((vector_size(16), aligned(8), may_alias));
+/* A line's words, stored at once as far as the processor can. */
+#define PAYLOAD_STEP 8u
+typedef uint64_t payload_line __attribute__((vector_size(8 * PAYLOAD_STEP), aligned(8), may_alias));
 
-/* Writes the message without a copy, two words at a time: what is stored fills the processor's store buffer by the
+/* Writes the message without a copy, with few and wide stores: what is stored fills the processor's store buffer by the
  * number of stores, and not by their size. */
 static inline void payload_compose(const struct payload *payload, uint64_t *words, uint64_t sequence)
 {
     uint64_t seed = payload_seed(sequence & payload->mask), i = 0;
-    payload_pair pair = {seed, seed + 1};
-    for (; i + 2 <= payload->words; i += 2, pair += 2)
-        *(payload_pair *)(words + i) = pair;
-    if (i < payload->words)
-        words[i] = pair[0];
+    payload_line line = {seed, seed + 1, seed + 2, seed + 3, seed + 4, seed + 5, seed + 6, seed + 7};
+    for (; i + PAYLOAD_STEP <= payload->words; i += PAYLOAD_STEP, line += PAYLOAD_STEP)
+        *(payload_line *)(words + i) = line;
+    for (; i < payload->words; i++)
+        words[i] = seed + i;
     words[0] = sequence;
 }
 
