@@ -99,6 +99,14 @@ double lines_driver(const struct job *job)
     return (double)(crew_await_done() - begin) / (double)job->count;
 }
 
+static inline bool is_right(const struct line *line, uint64_t seed)
+{
+    uint64_t wrong = 0;
+    for (unsigned word = 1; word < LINE_BYTES / 8; word++)
+        wrong |= line->words[word - 1] ^ (seed + word);
+    return wrong == 0;
+}
+
 void lines_partner(const struct job *job)
 {
     struct payload payload;
@@ -113,7 +121,7 @@ void lines_partner(const struct job *job)
                 return;
             spin_pause();
         }
-        if (payload_sum(line->words, LINE_BYTES / 8 - 1) != payload.sums[i & payload.mask])
+        if (!is_right(line, payload_seed(i & payload.mask)))
             fail("lines: a wrong byte in message %llu", (unsigned long long)i);
         lines_read(&end);
     }

@@ -22,9 +22,6 @@ void payload_prepare(struct payload *payload, uint64_t size)
     payload->words = size / 8;
     payload->mask = count - 1;
     payload->sources = storage + STAGGER / 8;
-    for (uint64_t source = 0; source < count; source++) {
-        uint64_t *words = payload->sources + source * payload->words;
-        payload_compose(payload, words, source);
-        payload->sums[source] = payload_sum(words + 1, payload->words - 1);
-    }
+    for (uint64_t source = 0; source < count; source++)
+        payload_compose(payload, payload->sources + source * payload->words, source);
 }

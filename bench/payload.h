@@ -1,6 +1,6 @@
 /*
  * What the messages hold: a sequence number, then words that differ from message to
- * message, whose sum the reader knows. All sizes are multiples of 8.
+ * message and that the reader knows. All sizes are multiples of 8.
  */
 #ifndef MAPRING_BENCH_PAYLOAD_H
 #define MAPRING_BENCH_PAYLOAD_H
@@ -17,7 +17,6 @@
 struct payload {
     uint64_t words; /* in a message */
     uint64_t mask;  /* sources in use, less one */
-    uint64_t sums[PAYLOAD_SOURCES];
     uint64_t *sources;
 };
 
@@ -41,16 +40,23 @@ static inline void payload_sent(const struct payload *payload, uint64_t sequence
     payload->sources[(sequence & payload->mask) * payload->words] = sequence + payload->mask + 1;
 }
 
-/* A line's words, stored at once as far as the processor can. */
+/* A line's words, loaded and stored at once as far as the processor can. */
 #define PAYLOAD_STEP 8u
 typedef uint64_t payload_line __attribute__((vector_size(8 * PAYLOAD_STEP), aligned(8), may_alias));
+
+/* The words that follow each other from this one on. */
+static inline void payload_line_set(payload_line *line, uint64_t word)
+{
+    *line = (payload_line){word, word + 1, word + 2, word + 3, word + 4, word + 5, word + 6, word + 7};
+}
 
 /* Writes the message without a copy, with few and wide stores: what is stored fills the processor's store buffer by the
  * number of stores, and not by their size. */
 static inline void payload_compose(const struct payload *payload, uint64_t *words, uint64_t sequence)
 {
     uint64_t seed = payload_seed(sequence & payload->mask), i = 0;
-    payload_line line = {seed, seed + 1, seed + 2, seed + 3, seed + 4, seed + 5, seed + 6, seed + 7};
+    payload_line line;
+    payload_line_set(&line, seed);
     for (; i + PAYLOAD_STEP <= payload->words; i += PAYLOAD_STEP, line += PAYLOAD_STEP)
         *(payload_line *)(words + i) = line;
     for (; i < payload->words; i++)
@@ -58,27 +64,29 @@ static inline void payload_compose(const struct payload *payload, uint64_t *word
     words[0] = sequence;
 }
 
-/* Four sums: one would wait for itself. */
-static inline uint64_t payload_sum(const uint64_t *words, uint64_t count)
-{
-    uint64_t a = 0, b = 0, c = 0, d = 0, i = 0;
-    for (; i + 4 <= count; i += 4) {
-        a += words[i];
-        b += words[i + 1];
-        c += words[i + 2];
-        d += words[i + 3];
-    }
-    for (; i < count; i++)
-        a += words[i];
-    return a + b + c + d;
-}
-
-/* Reads every byte. */
+/* Looks at every byte. */
 static inline bool payload_is(const struct payload *payload, const void *data, uint64_t length, uint64_t sequence)
 {
     const uint64_t *words = data;
-    return length == payload->words * 8 && words[0] == sequence &&
-           payload_sum(words + 1, payload->words - 1) == payload->sums[sequence & payload->mask];
+    if (length != payload->words * 8)
+        return false;
+    uint64_t seed = payload_seed(sequence & payload->mask), i = 0;
+    uint64_t wrong = words[0] ^ sequence;
+    if (length >= sizeof(payload_line)) {
+        payload_line line;
+        payload_line_set(&line, seed);
+        payload_line differing = *(const payload_line *)words ^ line;
+        differing[0] = 0; /* there the number is */
+        for (i = PAYLOAD_STEP; i + PAYLOAD_STEP <= payload->words; i += PAYLOAD_STEP)
+            differing |= *(const payload_line *)(words + i) ^ (line += PAYLOAD_STEP);
+        for (unsigned word = 0; word < PAYLOAD_STEP; word++)
+            wrong |= differing[word];
+    } else {
+        i = 1;
+    }
+    for (; i < payload->words; i++)
+        wrong |= words[i] ^ (seed + i);
+    return wrong == 0;
 }
 
 #endif
