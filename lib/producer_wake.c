@@ -12,9 +12,8 @@ static void limit_to(struct mapring_producer *producer, uint64_t due_at)
 {
     uint64_t position = producer_position(producer);
     uint64_t room = due_at > position ? (due_at - position) & ~(uint64_t)7 : 0;
-    uint8_t **limit = producer->claim_count > 0 ? &producer->claim_limit : &producer->limit;
-    if (*limit > producer->next && room < (uint64_t)(*limit - producer->next))
-        *limit = producer->next + room;
+    if (producer->limit > producer->next && room < (uint64_t)(producer->limit - producer->next))
+        producer->limit = producer->next + room;
 }
 
 /*
@@ -70,8 +69,10 @@ static void promise_fences(struct mapring_producer *producer, bool fences)
 static void set_expectation(struct mapring_producer *producer, uint64_t undue, bool fences)
 {
     promise_fences(producer, fences);
-    producer->undue = undue;
-    producer->no_sleepers = fences ? ALWAYS_LOOK : undue;
+    /* What is claimed may go beyond any limit that is set meanwhile: so who is not due is looked at again once it is
+     * committed. */
+    producer->undue = producer->claim_count > 0 ? 0 : undue;
+    producer->no_sleepers = fences ? ALWAYS_LOOK : producer->undue;
 }
 
 void forget_undue(struct mapring_producer *producer)

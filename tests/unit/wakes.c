@@ -3,6 +3,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 
 #include "kinds.h"
 
@@ -156,6 +157,50 @@ Test(wakes, when_the_watermark_is_reached)
     cr_assert_eq(stat_of(stream.name).wakes, wakes + 1);
     mapring_consumer_close(waiter.consumer);
     stream_close(&stream);
+}
+
+/* One message of a run, and a claim behind it. Then the run is ended: who sleeps is looked at while the claim is open.
+ */
+static void look_with_open_claim(struct stream *stream, uint64_t claimed)
+{
+    void *payload;
+    publish_with(stream, MAPRING_MORE);
+    cr_assert_status(mapring_claim(stream->producer, claimed, 0, &payload), MAPRING_OK);
+    memset(payload, 0, claimed);
+    uint64_t wakes = stat_of(stream->name).wakes;
+    cr_assert_status(mapring_end_run(stream->producer), MAPRING_OK);
+    cr_assert_eq(stat_of(stream->name).wakes, wakes, "it was woken before it was due");
+}
+
+/* A watermark of 10 messages that is reached behind a claim, which is committed (here of 8 bytes) or abandoned; or by
+ * what was claimed, exactly or by far. */
+Test(wakes, when_the_watermark_is_reached_after_a_look_with_an_open_claim)
+{
+    static const struct {
+        uint64_t claimed, committed;
+        int more; /* messages behind it until the watermark is reached */
+    } ways[] = {{8, 8, 8}, {2000, 8, 8}, {8, UINT64_MAX, 9}, {136, 136, 0}, {144, 136, 0}, {2000, 2000, 0}};
+    for (uint32_t way = 0; way < sizeof ways / sizeof ways[0]; way++) {
+        struct stream stream = stream_open(PRODUCER(.capacity = CAPACITY * 4));
+        struct waiter waiter = {.consumer = join_at_newest(&stream), .timeout_ns = 20000 * MS};
+        cr_assert_status(mapring_consumer_set_watermark(waiter.consumer, 10 * 16, 20000 * MS), MAPRING_OK);
+        start_waiting(&stream, &waiter, 0);
+        look_with_open_claim(&stream, ways[way].claimed);
+        uint64_t wakes = stat_of(stream.name).wakes;
+        int32_t closed = ways[way].committed == UINT64_MAX ? mapring_abandon(stream.producer)
+                                                           : mapring_commit(stream.producer, ways[way].committed, 0, 0);
+        cr_assert_status(closed, MAPRING_OK);
+        for (int i = 0; i < ways[way].more; i++) {
+            cr_assert_eq(stat_of(stream.name).wakes, wakes, "way %u: woken before it was due", way);
+            publish_with(&stream, 0);
+        }
+        int64_t reached = now_ns();
+        cr_assert_eq(stat_of(stream.name).wakes, wakes + 1, "way %u: not woken", way);
+        cr_assert_lt(end_waiting(&waiter) - reached, AT_ONCE);
+        cr_assert_gt(waiter.status, 0);
+        mapring_consumer_close(waiter.consumer);
+        stream_close(&stream);
+    }
 }
 
 Test(wakes, when_the_watermark_has_waited_long_enough)
