@@ -99,7 +99,8 @@ static void gather_cursors(const struct ring *ring, struct claims *claims)
 
 static void gather_groups(const struct ring *ring, uint64_t near, struct claims *claims)
 {
-    uint64_t groups = load64_relaxed(&ring->readers->groups_used);
+    /* Pairs with the fence in group_join(): a mark that we find is the group's own. */
+    uint64_t groups = load64_acquire(&ring->readers->groups_used);
     for (uint32_t i = 0; i < GROUPS_MAX; i++) {
         if ((groups >> i & 1) == 0)
             continue;

@@ -87,9 +87,9 @@ static int32_t resume(struct mapring_consumer *consumer)
     /* Ours first, so that the producer does not take it for the dead one's that has been waited for long enough. If it
      * has let that go, nobody else changes the state. */
     uint64_t state = load64_relaxed(&slot->state);
-    if ((state & SLOT_LET_GO) != 0 || !compare_and_swap64(&slot->state, state, SLOT_NAMED | MAPRING_RELIABLE))
+    if ((state & SLOT_LET_GO) != 0 || !compare_and_swap64(&slot->state, state, SLOT_NAMED))
         /* As in slot_take(). */
-        store64_release(&slot->state, SLOT_NAMED | MAPRING_RELIABLE);
+        store64_release(&slot->state, SLOT_NAMED);
     store64_relaxed(&slot->lost, 0);
     if (known && slot_place_at(ring, consumer->slot, told)) {
         consumer->released = told;
@@ -122,7 +122,7 @@ static int32_t move_and_resume(struct mapring_consumer *consumer, uint32_t orpha
     /* The name first: should we die here, the place is its own. */
     own_name_store(slot->name, name);
     /* Release: as in slot_take(). */
-    store64_release(&slot->state, SLOT_NAMED | MAPRING_RELIABLE | (state & SLOT_LET_GO));
+    store64_release(&slot->state, SLOT_NAMED | (state & SLOT_LET_GO));
     if (slot_told(from, &told))
         slot_tell(slot, told);
     /* As in inherit_from(). */

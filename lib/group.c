@@ -61,6 +61,8 @@ int32_t group_join(struct mapring_consumer *consumer, const char *name, struct s
     int32_t status = place(consumer, start);
     if (status < 0)
         return status;
+    /* Pairs with the acquire load in gather_groups(): who sees that the group is there sees its mark. */
+    fence_release();
     /* From the slot to the group, as in inherit_from(). */
     or64(&readers->groups_used, (uint64_t)1 << number);
     add64(&readers->moves, 1);

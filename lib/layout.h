@@ -249,7 +249,7 @@ struct slot {
     shared64 sequence;
     shared64 mark;        /* a boundary in one word */
     shared64 end;         /* of a member: of the messages that it took, which begin at the cursor; 0: none */
-    shared64 state;       /* 0: free; else kind, SLOT_* flags, a count, and the process id */
+    shared64 state;       /* 0: free; else kind, SLOT_* flags, a count, and the process id; kind 0: finds its place */
     shared64 lost;        /* messages lost, */
     shared64 redelivered; /* messages had from other members, for people */
     shared64 wake_at;     /* who sleeps wants to be woken when the producer's position is here; 0: at once */

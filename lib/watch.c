@@ -112,11 +112,11 @@ int32_t mapring_rejoin(mapring_consumer *consumer)
     consumer->kind = MAPRING_RELIABLE;
     struct mark mark = {position_of(consumer), consumer->sequence, 0};
 
-    /* Nobody else changes the state of one that was let go. From here on the cursor counts; the old one should not. It
-     * says nothing of our reads, which counted only if is_lapped() said so. */
-    uint64_t flags = (consumer->fences ? SLOT_FENCES : 0) | (consumer->named ? SLOT_NAMED : 0);
+    /* From here on the cursor counts; the old one should not. It says nothing of our reads, which counted only if
+     * is_lapped() said so. Before the fence in slot_place_at(); and without a kind, as a joiner's, until it has its
+     * place: what may be overwritten already is nobody's place yet. */
     store64_relaxed(&slot->cursor, NO_POSITION);
-    slot_announce(slot, MAPRING_RELIABLE | flags);
+    and64(&slot->state, ~(SLOT_KIND_MASK | SLOT_LET_GO));
     bool intact = slot_place_at(ring, consumer->slot, mark);
     if (!intact) {
         int32_t status = slot_place(ring, consumer->slot, (struct start){OLDEST, 0}, &mark);
@@ -126,6 +126,8 @@ int32_t mapring_rejoin(mapring_consumer *consumer)
         consumer->lost_bytes += mark.position - position_of(consumer);
         store64_relaxed(&slot->lost, consumer->lost_messages);
     }
+    uint64_t flags = (consumer->fences ? SLOT_FENCES : 0) | (consumer->named ? SLOT_NAMED : 0);
+    slot_announce(slot, MAPRING_RELIABLE | flags);
     consumer->lapses = 0;
     move_to(consumer, mark.position);
     consumer->sequence = mark.sequence;

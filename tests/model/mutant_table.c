@@ -90,7 +90,10 @@ const struct mutant mutants[] = {
     {"check.c", "check_limits", "load64_acquire(&stream->frontier)", MUTATE_RELAX, "advance_frontier()", "check, overtaken", NULL},
     {"check.c", "gather_cursor", "load64_acquire(&slot->cursor)", MUTATE_RELAX, "slot_tell()", "check, cursor", NULL},
     {"check.c", "gather_cursor", "fence_acquire()", MUTATE_RELAX, "slot_announce(), slot_place_at()", "check, joiner", NULL},
-    {"check.c", "gather_groups", "load64_acquire(", MUTATE_RELAX, "take()", "check, group", NULL},
+    {"check.c", "gather_groups", "load64_acquire(&ring->readers->groups[i].mark)", MUTATE_RELAX, "take()", "check, group", NULL},
+    {"check.c", "gather_groups", "load64_acquire(&ring->readers->groups_used)", MUTATE_RELAX, "group_join()", "check, new group", NULL},
+    {"group.c", "group_join", "fence_release()", MUTATE_RELAX, "gather_groups()", "check, new group", NULL},
+    {"watch.c", "mapring_rejoin", "and64(&slot->state", MUTATE_OMIT, "look_at_cursors()", "evicted", NULL},
 
     /* Groups. */
     {"group.c", "take", "compare_and_swap64(&group->mark", MUTATE_NO_RELEASE, "take(), look_at_cursors()", "group of two, strides", NULL},

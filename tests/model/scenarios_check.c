@@ -5,7 +5,7 @@
 #include "fixture.h"
 #include "scenarios.h"
 
-enum { PRODUCER, CHECKER };
+enum { PRODUCER, CHECKER, JOINER };
 
 #define BIT(thread) (1u << (thread))
 
@@ -139,11 +139,87 @@ static void publish_round(void)
     publish_many(5, 1016);
 }
 
+/* The consumer was let go, and knows. */
+static void evicted_setup(void)
+{
+    create_ring_as(PRODUCER, (mapring_producer_options){.max_consumers = 1, .slow_policy = MAPRING_SLOW_EVICT});
+    attach_consumer(JOINER);
+    model_act_as(PRODUCER);
+    published = 0;
+    publish_many(5, 1000);
+    model_act_as(JOINER);
+    if (read_and_check(1, 0) != MAPRING_EVICTED)
+        model_fail("it was not let go");
+    model_act_as(PRODUCER);
+}
+
+/* Needs the room of the oldest message, which the consumer may have by now. */
+static void publish_if_room(void)
+{
+    int32_t status = publish(published, 1000, 0, 0);
+    if (status != MAPRING_FULL)
+        must(status, "publishing");
+}
+
+static void rejoin(void)
+{
+    must(mapring_rejoin(consumers[JOINER]), "rejoining");
+}
+
+/* The same of one with a name, which has left its place. */
+#define NAMED ((mapring_consumer_options){.start = MAPRING_FROM_OLDEST, .own_name = "n"})
+
+static void left_setup(void)
+{
+    create_ring_as(PRODUCER, (mapring_producer_options){.max_consumers = 1, .slow_policy = MAPRING_SLOW_EVICT});
+    model_act_as(JOINER);
+    must(open_consumer_as(NAMED), "joining");
+    mapring_consumer_close(consumers[JOINER]);
+    model_act_as(PRODUCER);
+    published = 0;
+    publish_many(5, 1000);
+}
+
+static void come_back(void)
+{
+    if (open_consumer_as(NAMED) != MAPRING_RESUMED)
+        model_fail("it is not known");
+}
+
+/* There was a group before, whose mark is overwritten. */
+static void dropped_setup(void)
+{
+    create_ring(PRODUCER, 0, 1);
+    model_act_as(JOINER);
+    must(open_consumer_as((mapring_consumer_options){.kind = MAPRING_MEMBER, .group = "g"}), "joining a group");
+    mapring_consumer_close(consumers[JOINER]);
+    must(mapring_forget(RING_NAME, "g"), "forgetting it");
+    model_act_as(PRODUCER);
+    published = 0;
+    publish_many(5, 1000);
+}
+
+static void make_group(void)
+{
+    must(open_consumer_as((mapring_consumer_options){.kind = MAPRING_MEMBER, .group = "h"}), "making a group");
+}
+
+static void publish_short(void)
+{
+    publish_next(8);
+}
+
 #define CHECK(title, text, produce, prepare, ...)                                                                      \
     {                                                                                                                  \
         .name = title, .invariant = text, .thread_count = 2, .thread_names = {"producer", "checker"},                  \
         .threads = {produce, check}, .setup = prepare, .heavy = BIT(PRODUCER), .name_word = name_ring_word,            \
         __VA_ARGS__                                                                                                    \
+    }
+
+#define JOINS(title, text, produce, join, prepare)                                                                     \
+    {                                                                                                                  \
+        .name = title, .invariant = text, .thread_count = 3, .thread_names = {"producer", "checker", "joiner"},        \
+        .threads = {produce, check, join}, .setup = prepare, .heavy = BIT(PRODUCER), .name_word = name_ring_word,      \
     }
 
 const struct model_program verify_scenarios[] = {
@@ -155,15 +231,11 @@ const struct model_program verify_scenarios[] = {
     CHECK("check, room", "Nor with one that makes room for the next lap.", make_room_and_publish, full_setup, ),
     CHECK("check, group", "Nor with a group whose mark moves on.", publish_and_take, member_setup, ),
     CHECK("check, overtaken", "Nor with a stream that overtakes it.", publish_round, empty_setup, .oldest_first = true),
-    {
-        .name = "check, joiner",
-        .invariant = "Nor with one that joins while the oldest message is overwritten.",
-        .thread_count = 3,
-        .thread_names = {"producer", "checker", "joiner"},
-        .threads = {publish_over_payload, check, join},
-        .setup = lap_setup,
-        .heavy = BIT(PRODUCER),
-        .name_word = name_ring_word,
-    },
+    JOINS("check, joiner", "Nor with one that joins while the oldest message is overwritten.", publish_over_payload,
+          join, lap_setup),
+    JOINS("check, rejoin", "Nor with one that joins again, whose old place is overwritten.", publish_if_room, rejoin,
+          evicted_setup),
+    JOINS("check, return", "Nor with one that comes back to such a place.", publish_if_room, come_back, left_setup),
+    JOINS("check, new group", "Nor with a group that is being made.", publish_short, make_group, dropped_setup),
     {.name = NULL},
 };
