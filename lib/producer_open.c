@@ -66,8 +66,6 @@ static int32_t take_over(struct mapring_producer *producer)
     producer->sequence = mark.sequence;
     store64_relaxed(&stream->frontier, acted);
     store64_relaxed(&stream->end, NO_POSITION);
-    store64_relaxed(&stream->epoch, load64_relaxed(&stream->epoch) + 1);
-    store64_relaxed(&stream->handing_over, 0);
     store64_relaxed(&stream->address, 0);
     uint64_t boot_id[2];
     platform_boot_id(boot_id);
@@ -218,12 +216,20 @@ static int32_t open_or_create(const char *name, const struct mapring_producer_op
     return status;
 }
 
-/* Leaves a ring in a file as it was, when it could not get its name: nobody else has seen it meanwhile. */
+/* From here on nothing can fail any longer: who hands over is done. */
+static void begin_epoch(struct ring *ring)
+{
+    struct stream *stream = ring->stream;
+    store64_relaxed(&stream->epoch, load64_relaxed(&stream->epoch) + 1);
+    store64_relaxed(&stream->handing_over, 0);
+}
+
+/* Leaves a ring in a file as it was, when it could not get its name: nobody else has seen it meanwhile, but who hands
+ * over, which goes on. */
 static void undo_take_over(struct ring *ring, uint64_t end)
 {
     struct stream *stream = ring->stream;
     store64_relaxed(&stream->end, end);
-    store64_relaxed(&stream->epoch, load64_relaxed(&stream->epoch) - 1);
     store64_relaxed(&stream->producer_pid, 0);
 }
 
@@ -237,11 +243,15 @@ static int32_t open_producer(const char *name, const struct mapring_producer_opt
         return status;
     uint64_t end = load64_relaxed(&producer->ring.stream->end);
     status = start(producer, options->waiting);
+    if (status == MAPRING_OK && found == FOUND_NOTHING)
+        begin_epoch(&producer->ring);
     if (status == MAPRING_OK && found != FOUND_NAME) {
         status = ring_publish(&producer->ring);
         if (status < 0)
             undo_take_over(&producer->ring, end);
     }
+    if (status == MAPRING_OK && found != FOUND_NOTHING)
+        begin_epoch(&producer->ring);
     if (status < 0) {
         platform_parking_close(producer->sleeper.parking);
         ring_close(&producer->ring);

@@ -1,10 +1,18 @@
 /*
  * Where membarrier(2) is refused, to one side or to both: nothing else changes, save the mode of the fences.
  */
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
+#include "layout.h"
 #include "race.h"
 #include "refuse.h"
 
@@ -90,6 +98,75 @@ static void one_of_three_refused(void)
     mapring_producer_close(producer);
 }
 
+/* A takeover that is given up at the last moment. The stream lies in a file, its name was removed by somebody, and who
+ * would continue it, with fences in each publish, cannot make the name again. */
+
+#define GIVEN_UP_ROUNDS 20
+
+static void give_up(void *gates)
+{
+    struct gate *start = gates;
+    char name[256];
+    snprintf(name, sizeof name, "%s/%s", getenv("MAPRING_DIR"), RING);
+    refuse(SYS_membarrier);
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = 8, .rlim_max = RLIM_INFINITY}) == 0, "no limit");
+    mapring_producer_options options = {.struct_size = sizeof options, .file = case_file(), .timeout_ns = 10 * SECOND};
+    for (int round = 0; round < GIVEN_UP_ROUNDS; round++) {
+        mapring_producer *producer;
+        gate_pass(*start);
+        unlink(name);
+        CHECK_STATUS(mapring_producer_open(RING, &options, &producer), MAPRING_NO_SPACE);
+    }
+}
+
+static mapring_ring_info stat_file(void)
+{
+    mapring_ring_info info = {.struct_size = sizeof info};
+    CHECK_STATUS(mapring_stat(NULL, case_file(), &info, NULL, 0), 0);
+    return info;
+}
+
+/* What sleepers of the ring in the file are promised. */
+static uint64_t promised(void)
+{
+    struct identity identity;
+    uint64_t word = 2;
+    int fd = open(case_file(), O_RDONLY | O_CLOEXEC);
+    bool got =
+        fd >= 0 && pread(fd, &identity, sizeof identity, 0) == (ssize_t)sizeof identity &&
+        pread(fd, &word, sizeof word,
+              (off_t)(identity.readers_offset + offsetof(struct readers, news) + offsetof(struct bell, fencing))) ==
+            (ssize_t)sizeof word;
+    CHECK(got, "no file");
+    close(fd);
+    return word;
+}
+
+static void a_successor_that_gives_up(void)
+{
+    struct gate start = gate_new();
+    mapring_producer *producer;
+    mapring_producer_options options = {.struct_size = sizeof options, .file = case_file(), .capacity = 4096};
+    CHECK_STATUS(mapring_producer_open(RING, &options, &producer), 0);
+    if (stat_ring().fence != MAPRING_FENCE_ASYMMETRIC)
+        skip("no heavy fences here");
+    pid_t child = spawn(give_up, &start);
+    for (int round = 0; round < GIVEN_UP_ROUNDS; round++) {
+        gate_open(start);
+        CHECK_STATUS(mapring_handover(producer, 30 * MS), MAPRING_TIMEOUT);
+        mapring_ring_info info = stat_file();
+        CHECK(info.epoch == 1 && info.producer_pid == (uint32_t)getpid() && !info.ended, "epoch %" PRIu64, info.epoch);
+        CHECK(info.fence == MAPRING_FENCE_ASYMMETRIC, "the mode of the other is left");
+        CHECK(promised() == 0, "the promise of the other is left");
+        publish_message(producer, (uint64_t)round, 64);
+    }
+    join(child);
+    CHECK(stat_file().messages == GIVEN_UP_ROUNDS, "%" PRIu64 " messages", stat_file().messages);
+    mapring_producer_close(producer);
+    unlink(case_file());
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -98,6 +175,7 @@ int main(int argc, char **argv)
         {"producer_refused", producer_refused},
         {"both_refused", both_refused},
         {"one_of_three_refused", one_of_three_refused},
+        {"a_successor_that_gives_up", a_successor_that_gives_up},
     };
     return run_cases(argc, argv, cases, sizeof cases / sizeof cases[0], 120);
 }
