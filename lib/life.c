@@ -22,9 +22,13 @@ struct platform_process producer_process(const struct ring *ring)
 
 bool producer_lives(const struct ring *ring)
 {
-    if (platform_lock_held(ring->segment, producer_lock_number(ring)) == 0)
+    int32_t held = platform_lock_held(ring->segment, producer_lock_number(ring));
+    if (held == 0)
         return false;
     struct platform_process producer = producer_process(ring);
+    /* Where locks cannot be looked at, one that left has said so. */
+    if (held < 0 && producer.pid == 0)
+        return false;
     return !platform_process_gone(&producer);
 }
 

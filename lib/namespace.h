@@ -51,6 +51,7 @@
 #define linux_entry_release mapring_private_linux_entry_release
 #define linux_file_create mapring_private_linux_file_create
 #define linux_file_link mapring_private_linux_file_link
+#define linux_flock mapring_private_linux_flock
 #define linux_folder_open mapring_private_linux_folder_open
 #define linux_full_path mapring_private_linux_full_path
 #define linux_futex_wait mapring_private_linux_futex_wait
@@ -61,6 +62,7 @@
 #define linux_status mapring_private_linux_status
 #define linux_stored_name mapring_private_linux_stored_name
 #define linux_temporaries_sweep mapring_private_linux_temporaries_sweep
+#define linux_unlock mapring_private_linux_unlock
 #define linux_uring_close mapring_private_linux_uring_close
 #define linux_uring_fill mapring_private_linux_uring_fill
 #define linux_uring_has_futex mapring_private_linux_uring_has_futex

@@ -380,6 +380,11 @@ int32_t mapring_handover(mapring_producer *producer, int64_t timeout_ns)
         return MAPRING_CLAIM_OPEN;
     end_run(producer);
     struct ring *ring = &producer->ring;
+    /* Where locks have come to be refused nobody could come, nor this one go on: the stream stays here. */
+    int32_t status = registry_lock(ring);
+    if (status < 0)
+        return status;
+    registry_unlock(ring);
     uint64_t epoch = load64_relaxed(&ring->stream->epoch);
     uint64_t deadline = deadline_after(timeout_ns);
     store64_relaxed(&ring->stream->handing_over, platform_clock_ns() + HANDING_OVER_NS);

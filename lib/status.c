@@ -91,8 +91,8 @@ static const struct status_words statuses[] = {
     STATUS(MAPRING_NO_MEMORY, "There is not enough memory; use a smaller capacity."),
     STATUS(MAPRING_NO_DESCRIPTORS, "The process or the system has no file descriptors or handles left; close some."),
     STATUS(MAPRING_UNSUPPORTED, "This system does not offer what is needed: on Linux a writable /dev/shm, or a folder "
-                                "named by MAPRING_DIR, MAPRING_GLOBAL_DIR for global names; or a system call that it "
-                                "has, and a sandbox may hide."),
+                                "named by MAPRING_DIR, MAPRING_GLOBAL_DIR for global names, in which files can be "
+                                "locked; or a system call that it has, and a sandbox may hide."),
     STATUS(MAPRING_SYSTEM_ERROR, "The system refused for a reason of its own; its log may tell."),
 };
 

@@ -48,11 +48,12 @@ MAPRING_API void mapring_mutex_close(mapring_mutex *mutex);
  *
  * Returns MAPRING_OK; MAPRING_ABANDONED (it is locked, and what it guards may be half-changed); MAPRING_TIMEOUT;
  * MAPRING_LOCKED (this handle has it already), MAPRING_INVALID_ARGUMENT (a negative time);
- * MAPRING_SYSTEM_ERROR.
+ * MAPRING_PERMISSION, MAPRING_UNSUPPORTED (a sandbox refuses locks, or there are none), MAPRING_SYSTEM_ERROR.
  */
 MAPRING_API int32_t mapring_mutex_lock(mapring_mutex *mutex, int64_t timeout_ns);
 
-/* Returns MAPRING_OK; MAPRING_NOT_LOCKED (not by this handle); MAPRING_SYSTEM_ERROR. Does not block. */
+/* Returns MAPRING_OK; MAPRING_NOT_LOCKED (not by this handle); MAPRING_PERMISSION, MAPRING_UNSUPPORTED (a sandbox has
+ * come to refuse that: it is still locked), MAPRING_SYSTEM_ERROR. Does not block. */
 MAPRING_API int32_t mapring_mutex_unlock(mapring_mutex *mutex);
 
 MAPRING_END

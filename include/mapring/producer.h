@@ -198,7 +198,8 @@ MAPRING_API int32_t mapring_drain(mapring_producer *producer, int64_t timeout_ns
  * closed. If nobody came, it goes on as before.
  *
  * Returns MAPRING_OK; MAPRING_TIMEOUT; MAPRING_CANCELLED; MAPRING_CLAIM_OPEN; MAPRING_STREAM_ENDED;
- * MAPRING_HANDED_OVER (before already);
+ * MAPRING_HANDED_OVER (before already); MAPRING_PERMISSION, MAPRING_UNSUPPORTED, ... (a sandbox has come to refuse
+ * locks; the stream stays here); MAPRING_BUSY (somebody keeps others from joining and leaving);
  * MAPRING_INVALID_ARGUMENT (negative time).
  */
 MAPRING_API int32_t mapring_handover(mapring_producer *producer, int64_t timeout_ns);

@@ -102,11 +102,11 @@ static int32_t create_temporary(int folder_fd, const char *near_name, int *fd, c
     return MAPRING_OK;
 }
 
-/* Who sweeps has an exclusive lock, and takes away what is not locked yet. */
-static bool keep(int folder_fd, int fd, const char *temporary_name)
+/* Who sweeps has an exclusive lock, and takes away what is not locked yet: 1 if it is ours now, 0, or a status. */
+static int32_t keep(int folder_fd, int fd, const char *temporary_name)
 {
-    return flock(fd, LOCK_SH | LOCK_NB) == 0 &&
-           (temporary_name == NULL || linux_entry_is_linked(folder_fd, temporary_name, fd));
+    int32_t kept = linux_flock(fd, LOCK_SH);
+    return kept == 1 && temporary_name != NULL ? linux_entry_is_linked(folder_fd, temporary_name, fd) : kept;
 }
 
 int32_t linux_file_create(int folder_fd, const char *near_name, uint32_t permissions, int *fd, char **temporary_name)
@@ -120,13 +120,16 @@ int32_t linux_file_create(int folder_fd, const char *near_name, uint32_t permiss
         linux_temporaries_sweep(folder_fd, near_name);
         status = create_temporary(folder_fd, near_name, fd, temporary_name);
     }
-    for (int round = 0; status == MAPRING_OK && !keep(folder_fd, *fd, *temporary_name); round++) {
+    int32_t kept = 0;
+    for (int round = 0; status == MAPRING_OK && (kept = keep(folder_fd, *fd, *temporary_name)) == 0; round++) {
         close(*fd);
         free(*temporary_name);
         *temporary_name = NULL;
         *fd = -1;
         status = round < 10 ? create_temporary(folder_fd, near_name, fd, temporary_name) : MAPRING_BUSY;
     }
+    if (status == MAPRING_OK && kept < 0)
+        status = kept;
     /* The umask may have taken from it. */
     if (status == MAPRING_OK && fchmod(*fd, permissions != 0 ? permissions : 0600) != 0)
         status = linux_status(errno);

@@ -124,9 +124,10 @@ int64_t platform_descriptor_number(const struct platform_descriptor *descriptor)
 /* Addresses. */
 
 /* As in creation.c: whoever sweeps has an exclusive lock, and takes away what is not locked yet. */
-static bool keep_fifo(const struct fifo *fifo, const char *name)
+static int32_t keep_fifo(const struct fifo *fifo, const char *name)
 {
-    return flock(fifo->fd, LOCK_SH | LOCK_NB) == 0 && linux_entry_is_linked(fifo->folder_fd, name, fifo->fd);
+    int32_t kept = linux_flock(fifo->fd, LOCK_SH);
+    return kept == 1 ? linux_entry_is_linked(fifo->folder_fd, name, fifo->fd) : kept;
 }
 
 /* Who may write to the ring may use the FIFO, and nobody else, whatever our umask: who reads it takes wakeups away. */
@@ -143,12 +144,13 @@ static int32_t make_fifo(struct fifo *fifo, mode_t permissions)
         return linux_status(errno);
     /* Also to be written by us, so that it is never at its end. */
     fifo->fd = openat(fifo->folder_fd, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (fifo->fd >= 0 && keep_fifo(fifo, name)) {
-        if (fchmod(fifo->fd, permissions) == 0)
+    if (fifo->fd >= 0) {
+        int32_t kept = keep_fifo(fifo, name);
+        if (kept == 1 && fchmod(fifo->fd, permissions) == 0)
             return MAPRING_OK;
-        status = linux_status(errno);
+        status = kept == 1 ? linux_status(errno) : kept == 0 ? MAPRING_BUSY : kept;
     } else {
-        status = fifo->fd >= 0 || errno == ENOENT ? MAPRING_BUSY : linux_status(errno);
+        status = errno == ENOENT ? MAPRING_BUSY : linux_status(errno);
     }
     if (fifo->fd >= 0)
         close(fifo->fd);

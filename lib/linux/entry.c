@@ -92,17 +92,20 @@ static bool is_persistent(const struct platform_segment *segment)
            (flags & MAPRING_PERSISTENT) != 0;
 }
 
-/* Joins the holders of a name that was opened: 1 if that could be done, 0 if it is gone. */
+/* Joins the holders of a name that was opened: 1 if that could be done, 0 if it is gone, or a status. */
 static int32_t join(struct platform_segment *segment)
 {
-    if (flock(segment->name_fd, LOCK_EX | LOCK_NB) == 0 && !is_persistent(segment)) {
+    int32_t locked = linux_flock(segment->name_fd, LOCK_EX);
+    if (locked == 1 && !is_persistent(segment)) {
         /* Of another user, in a folder for all: he alone can remove it. */
         if (is_linked(segment) && unlinkat(segment->folder_fd, segment->name, 0) != 0 && errno != ENOENT)
             return MAPRING_PERMISSION;
         return 0;
     }
-    segment->named = flock(segment->name_fd, LOCK_SH | LOCK_NB) == 0 && is_linked(segment);
-    return segment->named;
+    if (locked >= 0)
+        locked = linux_flock(segment->name_fd, LOCK_SH);
+    segment->named = locked == 1 && is_linked(segment);
+    return locked < 0 ? locked : segment->named;
 }
 
 int32_t linux_entry_open(struct platform_segment *segment, enum platform_access access, char path[PATH_MAX])
@@ -135,7 +138,7 @@ bool linux_entry_release(struct platform_segment *segment, bool always)
 {
     segment->named = false;
     /* Asking for the exclusive lock gives up the shared one first, so of all that leave at once one gets it. */
-    if (flock(segment->name_fd, LOCK_EX | LOCK_NB) != 0)
+    if (linux_flock(segment->name_fd, LOCK_EX) != 1)
         return false;
     if (is_persistent(segment) && !always)
         return false;

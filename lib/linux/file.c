@@ -98,6 +98,13 @@ static int32_t grow(struct platform_segment *segment, uint64_t size)
     return linux_allocate(segment->data_fd, now, size - now);
 }
 
+/* MAPRING_BUSY: somebody has it locked in the other way. */
+static int32_t lock_data(const struct platform_segment *segment, int operation)
+{
+    int32_t locked = linux_flock(segment->data_fd, operation);
+    return locked < 0 ? locked : locked == 1 ? MAPRING_OK : MAPRING_BUSY;
+}
+
 static int32_t open_alone(struct platform_segment *segment, const char *path, uint64_t size)
 {
     int32_t status = linux_folder_open(segment->global, true, &segment->folder_fd);
@@ -106,8 +113,9 @@ static int32_t open_alone(struct platform_segment *segment, const char *path, ui
         status = linux_regular_open(AT_FDCWD, path, flags, &segment->data_fd);
     if (status < 0)
         return status;
-    if (flock(segment->data_fd, LOCK_EX | LOCK_NB) != 0)
-        return MAPRING_BUSY;
+    status = lock_data(segment, LOCK_EX);
+    if (status < 0)
+        return status;
     /* From here on nobody of us changes it, but one may have, before. */
     struct stat by_path, by_fd;
     if (stat(path, &by_path) != 0 || fstat(segment->data_fd, &by_fd) != 0 || by_path.st_ino != by_fd.st_ino ||
@@ -139,7 +147,7 @@ int32_t platform_segment_open_file(const struct platform_target *target, uint64_
 
 int32_t linux_data_share(struct platform_segment *segment)
 {
-    return flock(segment->data_fd, LOCK_SH | LOCK_NB) == 0 ? MAPRING_OK : MAPRING_BUSY;
+    return lock_data(segment, LOCK_SH);
 }
 
 int32_t linux_data_open_linked(struct platform_segment *segment, const char *path, enum platform_access access,
@@ -158,10 +166,9 @@ int32_t linux_data_open_linked(struct platform_segment *segment, const char *pat
         return MAPRING_UNTRUSTED;
     if (access == PLATFORM_OBSERVE)
         return MAPRING_OK;
-    if (flock(segment->data_fd, LOCK_SH | LOCK_NB) != 0)
-        return MAPRING_BUSY;
-    if (segment->kind == MAPRING_KIND_RING)
-        return MAPRING_OK;
+    status = lock_data(segment, LOCK_SH);
+    if (status < 0 || segment->kind == MAPRING_KIND_RING)
+        return status;
     *replaced = (uint64_t)file.st_ino != segment->header.file;
     if (*replaced)
         return MAPRING_CORRUPT;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,10 +50,18 @@ int32_t linux_status(int error)
         return MAPRING_INVALID_NAME;
     case ENOSYS:
     case EOPNOTSUPP:
+    case ENOLCK: /* of locks: a file system that is elsewhere, as a rule */
         return MAPRING_UNSUPPORTED;
     default:
         return MAPRING_SYSTEM_ERROR;
     }
+}
+
+int32_t linux_flock(int fd, int operation)
+{
+    if (flock(fd, operation | LOCK_NB) == 0)
+        return 1;
+    return errno == EWOULDBLOCK ? 0 : linux_status(errno);
 }
 
 /* The path of the folder, and whether its name was given to us. */

@@ -41,6 +41,9 @@ struct platform_segment {
 /* The status for an errno. */
 int32_t linux_status(int error);
 
+/* flock(2) without waiting: 1 if it was done, 0 if somebody else has it locked, or a status. */
+int32_t linux_flock(int fd, int operation);
+
 /* Folders, and files in them (folder.c). */
 
 /* Opens the folder of the names that are local, or global, and makes it if `create`. Stores a descriptor or returns a
@@ -118,6 +121,9 @@ int32_t linux_anonymous_seal(int fd);
 
 /* Sleeps while the word reads `remembered`, until woken with one of these bits or the deadline. May return early. */
 void linux_futex_wait(const shared32 *word, uint32_t remembered, uint64_t deadline_ns, uint32_t bits);
+
+/* As platform_unlock(), and says whether it could (liveness.c). */
+int32_t linux_unlock(struct platform_segment *segment, uint32_t number);
 
 /* Segments (segment.c): a handle with nothing open. The target's name may be NULL. */
 struct platform_segment *linux_segment_new(const struct platform_target *target);

@@ -22,24 +22,36 @@ static struct flock lock_of(uint32_t number, short type)
     };
 }
 
+/* A system without locks of this kind calls the wish for one invalid. That they are held is always EAGAIN on Linux:
+ * EACCES says that a policy refuses. */
+static int32_t status_of_lock(int error)
+{
+    return error == EINVAL ? MAPRING_UNSUPPORTED : linux_status(error);
+}
+
 int32_t platform_lock(struct platform_segment *segment, uint32_t number)
 {
     struct flock lock = lock_of(number, F_WRLCK);
     if (fcntl(segment->data_fd, F_OFD_SETLK, &lock) == 0)
         return 1;
-    return errno == EAGAIN || errno == EACCES ? 0 : linux_status(errno);
+    return errno == EAGAIN ? 0 : status_of_lock(errno);
+}
+
+int32_t linux_unlock(struct platform_segment *segment, uint32_t number)
+{
+    struct flock lock = lock_of(number, F_UNLCK);
+    return fcntl(segment->data_fd, F_OFD_SETLK, &lock) == 0 ? MAPRING_OK : status_of_lock(errno);
 }
 
 void platform_unlock(struct platform_segment *segment, uint32_t number)
 {
-    struct flock lock = lock_of(number, F_UNLCK);
-    fcntl(segment->data_fd, F_OFD_SETLK, &lock);
+    linux_unlock(segment, number);
 }
 
 int32_t platform_lock_held(struct platform_segment *segment, uint32_t number)
 {
     struct flock lock = lock_of(number, F_WRLCK);
     if (fcntl(segment->data_fd, F_OFD_GETLK, &lock) != 0)
-        return linux_status(errno);
+        return status_of_lock(errno);
     return lock.l_type != F_UNLCK;
 }

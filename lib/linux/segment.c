@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -216,8 +215,9 @@ static int32_t open_by_file(struct platform_segment *segment, const char *file, 
     int32_t status = linux_regular_open(AT_FDCWD, file, flags, &segment->data_fd);
     if (status < 0 || access == PLATFORM_OBSERVE)
         return status;
-    if (flock(segment->data_fd, LOCK_SH | LOCK_NB) != 0)
-        return MAPRING_BUSY;
+    status = linux_data_share(segment);
+    if (status < 0)
+        return status;
     segment->file_linked = true;
     segment->file = strdup(file);
     return segment->file == NULL ? MAPRING_NO_MEMORY : linux_folder_open(segment->global, true, &segment->folder_fd);

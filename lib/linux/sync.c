@@ -368,10 +368,15 @@ static int32_t unlock_mutex(struct platform_sync *sync)
 {
     if (!sync->held)
         return MAPRING_NOT_LOCKED;
-    sync->held = false;
     /* Pairs with try_lock(), which is behind the lock that is given up next. */
     store32_release(&sync->page->locked, 0);
-    platform_unlock(sync->segment, sync->lock);
+    int32_t status = linux_unlock(sync->segment, sync->lock);
+    if (status < 0) {
+        /* Refused: it is ours still, and should we die, who comes next is to be told. */
+        store32_relaxed(&sync->page->locked, 1);
+        return status;
+    }
+    sync->held = false;
     /* Who read the word before this, and found the lock taken, does not sleep. */
     fetch_add32(&sync->page->signal, 1);
     wake(&sync->page->signal, 1);

@@ -9,4 +9,7 @@
 void refuse(long call);
 void refuse_with(long call, int error);
 
+/* The same of calls alone that have this command as their second argument. */
+void refuse_command(long call, unsigned command, int error);
+
 #endif
