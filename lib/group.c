@@ -232,11 +232,14 @@ static bool inherit_from(struct mapring_consumer *consumer, uint32_t number, uin
     uint64_t end;
     bool got = read_range(consumer, dead, &from, &end);
     if (got) {
-        struct slot *slot = own_slot(consumer);
-        store64_relaxed(&slot->end, end);
-        slot_tell(slot, from);
+        store64_relaxed(&own_slot(consumer)->end, end);
+        /* Nothing of it was overwritten while its own slot kept it; but that may be a slot of one who was late, below,
+         * and died before it let go what another had got. */
+        got = slot_place_at(ring, consumer->slot, from);
         /* Pairs with the loads of it in least_cursor() and others_have_messages(). */
         add64(&ring->readers->moves, 1);
+        if (!got)
+            let_range_go(consumer);
     }
     /* Decides between two who found it dead in different ways, one by the lock and one by the process. */
     if (!compare_and_swap64(&dead->state, state, state | SLOT_LET_GO) && got) {

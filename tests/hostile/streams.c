@@ -481,3 +481,58 @@ Test(streams, a_mark_in_the_past)
     mapring_consumer_close(member);
     close_ends(&ends);
 }
+
+/* Reads one message of the ring as a member and dies, without having released it. */
+static void die_as_member(const char *name, const mapring_consumer_options *options)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        mapring_consumer *member;
+        mapring_message message;
+        bool took = mapring_consumer_open(name, options, &member) >= 0 && mapring_read(member, &message, 1, 0) == 1;
+        _exit(took ? 0 : 1);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+}
+
+/* What a dead member's slot says it had was overwritten long since: nobody gets it, and nothing else is lost. */
+Test(streams, a_heritage_in_the_past)
+{
+    struct ends ends = open_ends(4096);
+    char path[512];
+    path_of_name(path, ends.name);
+    mapring_consumer_options options = {.struct_size = sizeof options, .kind = MAPRING_MEMBER, .group = "workers"};
+    mapring_consumer *member;
+    mapring_message message;
+    cr_assert_geq(mapring_consumer_open(ends.name, &options, &member), 0);
+    put(&ends, 64, 0);
+    take(&ends, 64, 0);
+    die_as_member(ends.name, &options);
+
+    struct segment_view view = view_segment(path);
+    shared64 *cursor = NULL;
+    for (uint32_t i = 0; i < 64; i++)
+        if (view.readers->slots[i].cursor.word == 0 && view.readers->slots[i].end.word != 0)
+            cursor = &view.readers->slots[i].cursor;
+    cr_assert_not_null(cursor);
+    cursor->word = NO_POSITION;
+    /* Of other lengths than the first, so that what lies there now begins elsewhere. */
+    for (uint64_t i = 1; i <= 1000; i++) {
+        put(&ends, 40, i);
+        take(&ends, 40, i);
+        cr_assert_status(mapring_read(member, &message, 1, 0), 1);
+        cr_assert_eq(message.sequence, i);
+        cr_assert_status(mapring_release(member, 1), MAPRING_OK);
+    }
+    cursor->word = 0;
+    cr_assert_status(mapring_read(member, &message, 1, 0), 0);
+    put(&ends, 40, 1001);
+    cr_assert_status(mapring_read(member, &message, 1, 0), 1);
+    cr_assert_eq(message.sequence, 1001);
+    cr_assert_eq(message.flags & MAPRING_REDELIVERED, 0);
+    unview_segment(&view);
+    mapring_consumer_close(member);
+    close_ends(&ends);
+}
