@@ -70,7 +70,7 @@ static inline bool payload_is(const struct payload *payload, const void *data, u
     const uint64_t *words = data;
     if (length != payload->words * 8)
         return false;
-    uint64_t seed = payload_seed(sequence & payload->mask), i = 0;
+    uint64_t seed = payload_seed(sequence & payload->mask), i = 1;
     uint64_t wrong = words[0] ^ sequence;
     if (length >= sizeof(payload_line)) {
         payload_line line;
@@ -81,8 +81,6 @@ static inline bool payload_is(const struct payload *payload, const void *data, u
             differing |= *(const payload_line *)(words + i) ^ (line += PAYLOAD_STEP);
         for (unsigned word = 0; word < PAYLOAD_STEP; word++)
             wrong |= differing[word];
-    } else {
-        i = 1;
     }
     for (; i < payload->words; i++)
         wrong |= words[i] ^ (seed + i);

@@ -50,10 +50,9 @@ static void sweep(pid_t conductor)
     if (lock < 0)
         return;
     if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
-        const struct group *group = getgrgid(getegid()); /* names the segment with the chunks */
-        if (group != NULL)
+        const struct group *group = getgrgid(getegid()); /* names the segment with the chunks, which comes second */
+        if (shm_unlink("iceoryx_mgmt") == 0 && group != NULL)
             shm_unlink(group->gr_name);
-        shm_unlink("iceoryx_mgmt");
         unlink_channel("roudi");
         unlink_channel("iox-unique-roudi");
     }
@@ -133,6 +132,8 @@ static const char *await_ready(void)
         struct pollfd words = {.fd = output, .events = POLLIN};
         if (poll(&words, 1, LOOK_MS) <= 0)
             continue;
+        if (length == sizeof said - 1)
+            length = 0;
         ssize_t got = read(output, said + length, sizeof said - 1 - length);
         if (got <= 0)
             return why_not();

@@ -159,12 +159,56 @@ static bool room_is_there(void *context)
     return advance_frontier(producer, producer->wanted_end) || producer->failure < 0;
 }
 
+/*
+ * Who writes where a consumer has read not long ago takes the lines out of that processor's cache, and both crawl: a
+ * ring that is nearly full is slower than one that is half full, and stays nearly full, as the consumer is the slower
+ * of the two there. So while the slowest is far behind the producer goes no faster than this, which lets those catch up
+ * who can; it gives up when they do not come on, which they tell once per eighth of the capacity. What it brings:
+ * docs/benchmarks.md.
+ */
+#define PACE_BYTES_PER_NS 6u
+#define PAUSE_MAX_NS 20000u
+#define PACED_CAPACITY_MIN ((uint64_t)4 << 20)
+
+static bool is_paced(const struct mapring_producer *producer, uint64_t position)
+{
+    uint64_t capacity = producer->ring.geometry.capacity;
+    return position - producer->least > capacity / 8 * 5 && capacity >= PACED_CAPACITY_MIN &&
+           producer->ring.geometry.slow_policy != MAPRING_SLOW_FAIL && producer->sleeper.waiting != MAPRING_WAIT_PARK;
+}
+
+static void keep_pace(struct mapring_producer *producer, int64_t timeout_ns)
+{
+    uint64_t position = producer_position(producer);
+    uint64_t capacity = producer->ring.geometry.capacity;
+    struct pace *pace = &producer->pace;
+    if (!is_paced(producer, position))
+        return;
+    uint64_t now = platform_clock_ns();
+    if (pace->least != producer->least) {
+        pace->least = producer->least;
+        pace->moved = position;
+    }
+    bool goes_on = position - pace->position <= 2 * capacity / STRIDE_COUNT;
+    if (goes_on && position - pace->moved <= capacity / 16 * 3) {
+        uint64_t due = pace->ns + (position - pace->position) / PACE_BYTES_PER_NS;
+        uint64_t end = min64(due, now + min64(PAUSE_MAX_NS, (uint64_t)timeout_ns));
+        while (now < end) {
+            spin_pause();
+            now = platform_clock_ns();
+        }
+    }
+    pace->position = position;
+    pace->ns = now;
+}
+
 /* Waits for room, and does what the ring's policy says about those who do not give any. */
 static int32_t wait_for_room(struct mapring_producer *producer, int64_t timeout_ns)
 {
     const struct geometry *geometry = &producer->ring.geometry;
     if (room_is_there(producer)) {
         producer->full_since = 0;
+        keep_pace(producer, timeout_ns);
         return MAPRING_OK;
     }
     uint64_t now = platform_clock_ns();
@@ -187,33 +231,6 @@ static int32_t wait_for_room(struct mapring_producer *producer, int64_t timeout_
         let_go_slow(producer, producer->wanted_end);
     now = platform_clock_ns();
     return wait_for_readers(producer, room_is_there, time_left(deadline, now));
-}
-
-/*
- * Who writes where a consumer has read not long ago takes the lines out of that processor's cache, and both crawl: a
- * ring that is nearly full moves messages of 512 B half as fast as one that is half full, and stays nearly full. So
- * while the slowest consumer is far behind the producer writes no faster than this: those who could read faster catch
- * up, and for the others it makes no difference. What it brings: docs/benchmarks.md.
- */
-#define PACE_BYTES_PER_NS 6u
-#define PAUSE_MAX_NS 20000u
-#define PACED_CAPACITY_MIN ((uint64_t)2 << 20) /* a smaller ring stays in those caches anyway */
-
-static void keep_distance(struct mapring_producer *producer, uint64_t position, int64_t timeout_ns)
-{
-    uint64_t capacity = producer->ring.geometry.capacity;
-    if (position - producer->least <= capacity / 8 * 5 || capacity < PACED_CAPACITY_MIN ||
-        producer->sleeper.waiting == MAPRING_WAIT_PARK)
-        return;
-    uint64_t now = platform_clock_ns();
-    uint64_t due = producer->paced_ns + (position - producer->paced) / PACE_BYTES_PER_NS;
-    uint64_t end = min64(due, now + min64(PAUSE_MAX_NS, (uint64_t)timeout_ns));
-    while (now < end) {
-        spin_pause();
-        now = platform_clock_ns();
-    }
-    producer->paced = position;
-    producer->paced_ns = now;
 }
 
 /* Where the header behind a record of this length would end, if it came next, behind padding if it must. */
@@ -276,7 +293,6 @@ int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t t
     if (position >= producer->indexed_end) {
         index_note(&producer->ring, (struct mark){position, producer->sequence, 0});
         producer->indexed_end = stride_end(position, capacity);
-        keep_distance(producer, position, timeout_ns);
     }
     producer->limit = producer->next + (min64(producer->acted, producer->indexed_end) - position);
     return MAPRING_OK;

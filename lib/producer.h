@@ -14,6 +14,14 @@
 #include "ring.h"
 #include "wait.h"
 
+/* Of a producer whose slowest consumer is far behind; see keep_pace(). */
+struct pace {
+    uint64_t position; /* at the last look, */
+    uint64_t ns;       /* and when that was */
+    uint64_t least;    /* least cursor then, */
+    uint64_t moved;    /* and the position at which it was seen to have changed */
+};
+
 struct mapring_producer {
     /* What every publish touches. */
     uint8_t *next;        /* where the next record goes */
@@ -42,8 +50,7 @@ struct mapring_producer {
     uint64_t acted;       /* as in the stream */
     uint64_t least;       /* least cursor when last looked */
     uint64_t indexed_end; /* end of the stride that was noted last */
-    uint64_t paced;       /* position when it was last seen that a consumer is far behind, */
-    uint64_t paced_ns;    /* and when that was */
+    struct pace pace;
     uint64_t probed_ns;   /* when the dead were last looked for */
     uint64_t full_since;  /* since when there was no room; 0: there was */
     uint64_t durable;     /* the frontier that a power cut leaves; UINT64_MAX: no matter */

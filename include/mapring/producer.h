@@ -103,9 +103,12 @@ MAPRING_API void mapring_producer_close(mapring_producer *producer);
 /*
  * Publishes one message: copies `length` bytes from `data` (may be NULL when
  * `length` is 0). When the ring is full of messages that consumers still hold,
- * waits up to `timeout_ns` for room. A producer that writes more than 6 GB/s into a ring of 2 MiB and more, while a
- * consumer is more than 5/8 of the capacity behind, pauses for up to 20 us of that time once in a 64th of the capacity,
- * which makes both faster; one that waits by MAPRING_WAIT_PARK does not.
+ * waits up to `timeout_ns` for room.
+ *
+ * When there is room, but a consumer is more than 5/8 of the capacity behind and messages come faster than 6 GB/s, may
+ * spin for up to 20 us of that time, once per 64th of the capacity, so that the consumer comes closer: a ring that is
+ * nearly full is slower than one that is half full. Not in rings of less than 4 MiB, nor when the producer waits by
+ * MAPRING_WAIT_PARK or the ring's policy is MAPRING_SLOW_FAIL, nor for long when the consumer does not come on.
  *
  * Returns MAPRING_OK; MAPRING_FULL (no room in that time; nothing was published); MAPRING_MESSAGE_TOO_LARGE (longer
  * than mapring_message_max()); MAPRING_CLAIM_OPEN; MAPRING_STREAM_ENDED (after mapring_end());
@@ -118,7 +121,7 @@ MAPRING_API int32_t mapring_publish(mapring_producer *producer, const void *data
 
 /*
  * Publishes `count` messages in order, as runs. Waits up to `timeout_ns` for
- * room, in all.
+ * room, in all; as mapring_publish() does.
  *
  * Returns how many were published, at least 1 (0 for a count of 0); fewer than `count` when there
  * was no more room in time or a later message is unfit. If it could not publish the first: as mapring_publish().

@@ -21,7 +21,7 @@ MAPRING_BEGIN
 enum {
     MAPRING_WAIT_ADAPTIVE = 0, /* the default: spins for up to 20 us while that pays, then sleeps */
     MAPRING_WAIT_SPIN = 1,     /* never sleeps: the shortest latency, for the price of a processor */
-    MAPRING_WAIT_PARK = 2      /* sleeps at once: for who shares its processor with others */
+    MAPRING_WAIT_PARK = 2      /* sleeps at once, and never spins: for who shares its processor with others */
 };
 
 /*

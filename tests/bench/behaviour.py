@@ -52,8 +52,15 @@ def rows(report):
     return [subject for comparison in report["comparisons"] for subject in comparison["subjects"]]
 
 
+def daemon_files():
+    """What iceoryx's daemon has while it runs; another one than ours may do so."""
+    paths = ["/dev/shm/iceoryx_mgmt", "/tmp/roudi", "/tmp/iox-unique-roudi.lock"]
+    return {path for path in paths if os.path.exists(path)}
+
+
 def interrupted(command, folder):
     """Ctrl-C in the middle: the terminal sends it to the whole group."""
+    of_daemon = daemon_files()
     process = subprocess.Popen([PROGRAM, command, "--json", "--rounds", "1000", "--sizes", "64"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
                                env=dict(os.environ, MAPRING_DIR=folder))
@@ -70,6 +77,7 @@ def interrupted(command, folder):
     check(not left_behind(folder), f"{command}: no ring stays", left_behind(folder))
     others_files = [name for name in os.listdir("/tmp") if name.startswith(f"mapring-bench-{process.pid}-")]
     check(not others_files, f"{command}: nothing of others stays", others_files)
+    check(daemon_files() <= of_daemon, f"{command}: nothing of a daemon stays", daemon_files() - of_daemon)
     check(json.loads(output)["interrupted"], f"{command}: says that it was interrupted")
 
 

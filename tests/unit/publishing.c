@@ -275,14 +275,15 @@ Test(publishing, a_batch_is_committed_as_granted)
     close_ends(&ends);
 }
 
-/* Fills a ring of 4 MiB without touching the payload. Returns how long the part took where a consumer is far behind. */
-static int64_t time_to_fill(struct ends *ends, int64_t timeout_ns)
+/* Fills a ring with messages too long to be fetched before they are written, of which only the headers are. Returns how
+ * long the part took where a consumer is far behind. */
+static int64_t time_to_fill(struct ends *ends, uint64_t capacity, int64_t timeout_ns)
 {
-    const uint64_t size = 4096, count = ((uint64_t)4 << 20) / size - 16;
+    const uint64_t size = capacity / 512, count = 500;
     int64_t begin = 0;
     for (uint64_t i = 0; i < count; i++) {
         void *payload;
-        if (i == count / 8 * 5 + 32)
+        if (i == count / 3 * 2)
             begin = now_ns();
         cr_assert_status(mapring_claim(ends->producer, size - 8, timeout_ns, &payload), MAPRING_OK);
         cr_assert_status(mapring_commit(ends->producer, size - 8, 0, 0), MAPRING_OK);
@@ -298,23 +299,44 @@ static int64_t time_to_fill(struct ends *ends, int64_t timeout_ns)
 }
 
 /* The fastest of some attempts: what is paced never is fast, and what is not is not slow each time. */
-static int64_t fastest_fill(struct ends *ends, int64_t timeout_ns)
+static int64_t fastest_fill(struct ends *ends, uint64_t capacity, int64_t timeout_ns)
 {
     int64_t fastest = INT64_MAX;
     for (int attempt = 0; attempt < 50; attempt++) {
-        int64_t taken = time_to_fill(ends, timeout_ns);
+        int64_t taken = time_to_fill(ends, capacity, timeout_ns);
         fastest = taken < fastest ? taken : fastest;
     }
     return fastest;
 }
 
+/* A consumer that does not come on is waited for during 3/16 of the capacity; this is half of that at the pace. */
+#define PACED_NS(capacity) ((int64_t)(capacity) / 32 * 3 / 6)
+
+static void assert_is_not_paced(mapring_producer_options options, uint64_t capacity, int64_t timeout_ns)
+{
+    struct ends ends = {0};
+    unique_name(ends.name);
+    options.struct_size = sizeof options;
+    options.capacity = capacity;
+    cr_assert_status(mapring_producer_open(ends.name, &options, &ends.producer), MAPRING_OK);
+    ends.consumer = open_consumer(ends.name, MAPRING_FROM_OLDEST);
+    cr_assert_lt(fastest_fill(&ends, capacity, timeout_ns), PACED_NS(capacity));
+    close_ends(&ends);
+}
+
+#define PACED_CAPACITY ((uint64_t)8 << 20)
+
 Test(publishing, is_paced_while_a_consumer_is_far_behind)
 {
-    struct ends ends = open_ends((uint64_t)4 << 20);
-    const int64_t at_pace = (4 << 20) / 4 / 6; /* for a quarter of the ring, less than what is timed */
-    cr_assert_gt(fastest_fill(&ends, MAPRING_FOREVER), at_pace);
-    cr_assert_lt(fastest_fill(&ends, 0), at_pace, "who may not wait was paced");
-    cr_assert_status(mapring_producer_set_waiting(ends.producer, MAPRING_WAIT_PARK), MAPRING_OK);
-    cr_assert_lt(fastest_fill(&ends, MAPRING_FOREVER), at_pace, "who is to sleep at once was paced");
+    struct ends ends = open_ends(PACED_CAPACITY);
+    cr_assert_gt(fastest_fill(&ends, PACED_CAPACITY, MAPRING_FOREVER), PACED_NS(PACED_CAPACITY));
     close_ends(&ends);
+}
+
+Test(publishing, is_not_paced_when_it_may_not_wait_or_is_to_sleep_or_in_a_small_ring)
+{
+    assert_is_not_paced((mapring_producer_options){0}, PACED_CAPACITY, 0);
+    assert_is_not_paced((mapring_producer_options){.slow_policy = MAPRING_SLOW_FAIL}, PACED_CAPACITY, MAPRING_FOREVER);
+    assert_is_not_paced((mapring_producer_options){.waiting = MAPRING_WAIT_PARK}, PACED_CAPACITY, MAPRING_FOREVER);
+    assert_is_not_paced((mapring_producer_options){0}, (uint64_t)1 << 20, MAPRING_FOREVER);
 }
