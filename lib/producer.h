@@ -88,7 +88,7 @@ static inline uint64_t producer_position(const struct mapring_producer *producer
 /* claim.c */
 
 /*
- * Secures room for a record of this length at `position`, waiting until the deadline. On success the claim starts
+ * Secures room for a record of this length, waiting for as long as `timeout_ns` says. On success the claim starts
  * behind `*padding` bytes of padding, and `limit` is set. Ends an open run.
  */
 int32_t claim_room(struct mapring_producer *producer, uint64_t length, int64_t timeout_ns, uint64_t *padding);
