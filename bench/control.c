@@ -139,9 +139,12 @@ void control_partner(const struct job *job)
             spin_pause();
             continue;
         }
+        struct payload_wrong wrong = {.words = 0};
         for (unsigned i = 0; i < count; i++, received++)
-            if (!payload_is(&payload, messages[i].data, messages[i].length, received))
-                fail("control ring: a wrong byte in message %llu", (unsigned long long)received);
+            payload_compare(&payload, messages[i].data, messages[i].length, received, &wrong);
+        if (payload_any(&wrong))
+            fail("control ring: a wrong byte in one of the %u messages before %llu", count,
+                 (unsigned long long)received);
         control_release(&end);
     }
     crew_done(now_ns());

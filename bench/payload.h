@@ -64,14 +64,26 @@ static inline void payload_compose(const struct payload *payload, uint64_t *word
     words[0] = sequence;
 }
 
+/* What was not as it must be, in any of the messages that were compared. Who takes one at a time looks at it once for
+ * so many, as often as who takes many at once. */
+#define PAYLOAD_LOOK 64u
+
+struct payload_wrong {
+    payload_line lines;
+    uint64_t words;
+};
+
 /* Looks at every byte. */
-static inline bool payload_is(const struct payload *payload, const void *data, uint64_t length, uint64_t sequence)
+static inline void payload_compare(const struct payload *payload, const void *data, uint64_t length, uint64_t sequence,
+                                   struct payload_wrong *wrong)
 {
     const uint64_t *words = data;
-    if (length != payload->words * 8)
-        return false;
     uint64_t seed = payload_seed(sequence & payload->mask), i = 1;
-    uint64_t wrong = words[0] ^ sequence;
+    if (length != payload->words * 8) {
+        wrong->words = 1;
+        return;
+    }
+    wrong->words |= words[0] ^ sequence;
     if (length >= sizeof(payload_line)) {
         payload_line line;
         payload_line_set(&line, seed);
@@ -79,12 +91,25 @@ static inline bool payload_is(const struct payload *payload, const void *data, u
         differing[0] = 0; /* there the number is */
         for (i = PAYLOAD_STEP; i + PAYLOAD_STEP <= payload->words; i += PAYLOAD_STEP)
             differing |= *(const payload_line *)(words + i) ^ (line += PAYLOAD_STEP);
-        for (unsigned word = 0; word < PAYLOAD_STEP; word++)
-            wrong |= differing[word];
+        wrong->lines |= differing;
     }
     for (; i < payload->words; i++)
-        wrong |= words[i] ^ (seed + i);
-    return wrong == 0;
+        wrong->words |= words[i] ^ (seed + i);
+}
+
+static inline bool payload_any(const struct payload_wrong *wrong)
+{
+    uint64_t any = wrong->words;
+    for (unsigned word = 0; word < PAYLOAD_STEP; word++)
+        any |= wrong->lines[word];
+    return any != 0;
+}
+
+static inline bool payload_is(const struct payload *payload, const void *data, uint64_t length, uint64_t sequence)
+{
+    struct payload_wrong wrong = {.words = 0};
+    payload_compare(payload, data, length, sequence, &wrong);
+    return !payload_any(&wrong);
 }
 
 #endif

@@ -117,9 +117,11 @@ double stream_publish_bursts(const struct job *job)
 
 static void verify(const struct payload *payload, const mapring_message *messages, int32_t count, uint64_t first)
 {
+    struct payload_wrong wrong = {.words = 0};
     for (int32_t i = 0; i < count; i++)
-        if (!payload_is(payload, messages[i].data, messages[i].length, first + (uint64_t)i))
-            fail("stream: a wrong byte in message %llu", (unsigned long long)first + (unsigned long long)i);
+        payload_compare(payload, messages[i].data, messages[i].length, first + (uint64_t)i, &wrong);
+    if (payload_any(&wrong))
+        fail("stream: a wrong byte in one of the %d messages from %llu on", (int)count, (unsigned long long)first);
 }
 
 void stream_read(const struct job *job)
