@@ -70,6 +70,16 @@ int32_t producer_lock(struct ring *ring)
     return status;
 }
 
+int32_t producer_try_lock(struct ring *ring)
+{
+    int32_t taken = platform_lock(ring->segment, REGISTRY_NUMBER);
+    if (taken != 1)
+        return taken;
+    taken = take_free_lock(ring);
+    registry_unlock(ring);
+    return taken;
+}
+
 void producer_unlock(struct ring *ring)
 {
     store64_relaxed(&ring->stream->producer_pid, 0);
@@ -118,7 +128,6 @@ bool slot_lives(const struct ring *ring, uint32_t slot)
 
 /* The registry. */
 
-#define REGISTRY_NS 1000000000u
 #define REGISTRY_PAUSE_NS 1000000u
 
 bool registry_try_lock(struct ring *ring)
@@ -128,7 +137,11 @@ bool registry_try_lock(struct ring *ring)
 
 int32_t registry_lock(struct ring *ring)
 {
-    uint64_t deadline = platform_clock_ns() + REGISTRY_NS;
+    return registry_lock_until(ring, platform_clock_ns() + REGISTRY_NS);
+}
+
+int32_t registry_lock_until(struct ring *ring, uint64_t deadline)
+{
     for (;;) {
         int32_t taken = platform_lock(ring->segment, REGISTRY_NUMBER);
         if (taken != 0)

@@ -20,6 +20,9 @@ struct platform_process producer_process(const struct ring *ring);
 
 /* Becomes the ring's producer: 1, 0 if there is one that lives, or a status. Says in the stream who it is. */
 int32_t producer_lock(struct ring *ring);
+
+/* The same without waiting: 0 also if somebody else is about to become it, or has the registry for another reason. */
+int32_t producer_try_lock(struct ring *ring);
 void producer_unlock(struct ring *ring);
 
 /* Says in the stream of a new ring, whose lock came with its creation, who the producer is. */
@@ -42,8 +45,12 @@ enum slot_life slot_examine_again(const struct ring *ring, uint32_t slot);
 /* The same without taking the lock. */
 bool slot_lives(const struct ring *ring, uint32_t slot);
 
-/* For looking up and changing names. MAPRING_BUSY after a second. */
+/* How long it may take somebody else to look up a name and change it, or to become the producer. */
+#define REGISTRY_NS 1000000000u
+
+/* For looking up and changing names. MAPRING_BUSY after that time, or after a try that comes behind the deadline. */
 int32_t registry_lock(struct ring *ring);
+int32_t registry_lock_until(struct ring *ring, uint64_t deadline);
 bool registry_try_lock(struct ring *ring);
 void registry_unlock(struct ring *ring);
 

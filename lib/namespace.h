@@ -148,6 +148,7 @@
 #define producer_lives mapring_private_producer_lives
 #define producer_lock mapring_private_producer_lock
 #define producer_process mapring_private_producer_process
+#define producer_try_lock mapring_private_producer_try_lock
 #define producer_unlock mapring_private_producer_unlock
 #define read_wanted mapring_private_read_wanted
 #define reclaim_dead mapring_private_reclaim_dead
@@ -156,6 +157,7 @@
 #define registry_find_consumer mapring_private_registry_find_consumer
 #define registry_find_group mapring_private_registry_find_group
 #define registry_lock mapring_private_registry_lock
+#define registry_lock_until mapring_private_registry_lock_until
 #define registry_try_lock mapring_private_registry_try_lock
 #define registry_unlock mapring_private_registry_unlock
 #define resume_lapped mapring_private_resume_lapped

@@ -43,9 +43,10 @@ struct mapring_producer {
 
     /* Slow paths. */
     bool ended;
-    bool handed_over;
+    bool handed_over;     /* or is to be: the lock is given up */
     bool fences;          /* publishes fence at present: it must, or has promised to */
     bool must_fence;      /* for good: heavy fences do not reach it, or some sleeper cannot send any */
+    uint64_t left;        /* the epoch in which it gave up the lock and has not seen yet who has it; 0: it has not */
     uint64_t lap;         /* position of the start of the data in this lap: that of `next` is lap + (next - data) */
     uint64_t acted;       /* as in the stream */
     uint64_t least;       /* least cursor when last looked */

@@ -368,49 +368,91 @@ void mapring_producer_close(mapring_producer *producer)
 
 #define HANDING_OVER_NS 200000000u
 
+/* Somebody will come: not for longer than we live. */
+static void expect_successor(struct ring *ring)
+{
+    store64_relaxed(&ring->stream->handing_over, platform_clock_ns() + HANDING_OVER_NS);
+}
+
+static bool has_successor(const struct mapring_producer *producer)
+{
+    return load64_relaxed(&producer->ring.stream->epoch) != producer->left;
+}
+
+static int32_t give_up_lock(struct mapring_producer *producer, uint64_t deadline)
+{
+    end_run(producer);
+    struct ring *ring = &producer->ring;
+    /* Where locks have come to be refused nobody could come, nor this one go on: the stream stays here. */
+    int32_t status = registry_lock_until(ring, min64(deadline, platform_clock_ns() + REGISTRY_NS));
+    if (status < 0)
+        return status;
+    registry_unlock(ring);
+    producer->left = load64_relaxed(&ring->stream->epoch);
+    producer->handed_over = true;
+    producer->limit = producer->next;
+    expect_successor(ring);
+    producer_unlock(ring);
+    return MAPRING_OK;
+}
+
+/* Nobody came in time. Who has the lock now will come, or gives up, or dies, and has some time for it. Returns 1 with
+ * the lock, 0 if somebody came after all, or a status. */
+static int32_t regain_lock(struct mapring_producer *producer)
+{
+    struct ring *ring = &producer->ring;
+    uint64_t deadline = platform_clock_ns() + REGISTRY_NS;
+    while (!has_successor(producer)) {
+        int32_t taken = producer_try_lock(ring);
+        if (taken < 0)
+            return taken;
+        if (taken == 1) {
+            if (!has_successor(producer))
+                return 1;
+            /* It came, and is gone. */
+            producer_unlock(ring);
+            return 0;
+        }
+        if (platform_clock_ns() >= deadline)
+            return MAPRING_BUSY;
+        expect_successor(ring);
+        platform_sleep(SUCCESSION_PAUSE_NS);
+    }
+    return 0;
+}
+
 int32_t mapring_handover(mapring_producer *producer, int64_t timeout_ns)
 {
     if (producer == NULL || timeout_ns < 0)
         return MAPRING_INVALID_ARGUMENT;
-    if (producer->handed_over)
+    if (producer->handed_over && producer->left == 0)
         return MAPRING_HANDED_OVER;
     if (producer->ended)
         return MAPRING_STREAM_ENDED;
     if (producer->claim_count > 0)
         return MAPRING_CLAIM_OPEN;
-    end_run(producer);
-    struct ring *ring = &producer->ring;
-    /* Where locks have come to be refused nobody could come, nor this one go on: the stream stays here. */
-    int32_t status = registry_lock(ring);
+    uint64_t deadline = deadline_after(timeout_ns);
+    int32_t status = producer->left == 0 ? give_up_lock(producer, deadline) : MAPRING_OK;
     if (status < 0)
         return status;
-    registry_unlock(ring);
-    uint64_t epoch = load64_relaxed(&ring->stream->epoch);
-    uint64_t deadline = deadline_after(timeout_ns);
-    store64_relaxed(&ring->stream->handing_over, platform_clock_ns() + HANDING_OVER_NS);
-    producer_unlock(ring);
-    uint64_t now;
     bool cancelled = false;
-    while (load64_relaxed(&ring->stream->epoch) == epoch && !cancelled && (now = platform_clock_ns()) < deadline) {
-        /* Not for longer than we live. */
-        store64_relaxed(&ring->stream->handing_over, now + HANDING_OVER_NS);
+    while (!has_successor(producer) && !cancelled && platform_clock_ns() < deadline) {
+        expect_successor(&producer->ring);
         platform_sleep(SUCCESSION_PAUSE_NS);
         cancelled = wait_take_cancel(&producer->sleeper);
     }
 
-    /* Whoever holds the lock now will come, or has. */
-    if (load64_relaxed(&ring->stream->epoch) == epoch && producer_lock(ring) == 1) {
-        if (load64_relaxed(&ring->stream->epoch) == epoch) {
-            store64_relaxed(&ring->stream->handing_over, 0);
-            /* Another may have begun, and given up. */
-            tell_fences(producer);
-            return cancelled ? MAPRING_CANCELLED : MAPRING_TIMEOUT;
-        }
-        producer_unlock(ring);
-    }
-    producer->handed_over = true;
-    producer->limit = producer->next;
-    return MAPRING_OK;
+    int32_t regained = regain_lock(producer);
+    if (regained < 0)
+        return regained;
+    producer->left = 0;
+    if (regained == 0)
+        return MAPRING_OK;
+    producer->handed_over = false;
+    store64_relaxed(&producer->ring.stream->handing_over, 0);
+    /* Another may have begun, and given up. */
+    tell_fences(producer);
+    return cancelled ? MAPRING_CANCELLED : MAPRING_TIMEOUT;
 }
 
 /* Waiting for consumers. */

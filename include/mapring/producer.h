@@ -200,10 +200,14 @@ MAPRING_API int32_t mapring_drain(mapring_producer *producer, int64_t timeout_ns
  * time. Consumers notice the new epoch, and nothing else. On success this handle has done its work: it may only be
  * closed. If nobody came, it goes on as before.
  *
+ * Somebody who has begun to take over when `timeout_ns` ends, or the call is cancelled, may still come or give up, and
+ * is waited for, for up to a second more. If it does neither, as one that is stopped, MAPRING_BUSY says so: whose the
+ * stream is remains to be seen, publishing returns MAPRING_HANDED_OVER, and another call of this function finds out.
+ *
  * Returns MAPRING_OK; MAPRING_TIMEOUT; MAPRING_CANCELLED; MAPRING_CLAIM_OPEN; MAPRING_STREAM_ENDED;
  * MAPRING_HANDED_OVER (before already); MAPRING_PERMISSION, MAPRING_UNSUPPORTED, ... (a sandbox has come to refuse
- * locks; the stream stays here); MAPRING_BUSY (somebody keeps others from joining and leaving);
- * MAPRING_INVALID_ARGUMENT (negative time).
+ * locks; the stream stays here); MAPRING_BUSY (as above; or, for as long as `timeout_ns` but at most a second, somebody
+ * kept others from joining and leaving, and the stream stays here); MAPRING_INVALID_ARGUMENT (negative time).
  */
 MAPRING_API int32_t mapring_handover(mapring_producer *producer, int64_t timeout_ns);
 

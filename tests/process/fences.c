@@ -3,6 +3,7 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -103,21 +104,58 @@ static void one_of_three_refused(void)
 
 #define GIVEN_UP_ROUNDS 20
 
-static void give_up(void *gates)
+/* What the two tell each other. */
+static struct {
+    struct gate start;
+    struct gate has_lock; /* the successor, which then waits */
+    struct gate go_on;
+    struct gate gave_up;
+} gates;
+
+/* The file of the name cannot be made as long as it must be; the write fails when this returns. */
+static void hold_lock(int signal)
 {
-    struct gate *start = gates;
+    (void)signal;
+    gate_open(gates.has_lock);
+    gate_pass(gates.go_on);
+}
+
+static void limit_files(rlim_t bytes)
+{
+    CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = bytes, .rlim_max = RLIM_INFINITY}) == 0, "no limit");
+}
+
+static void come_once(int32_t expected)
+{
     char name[256];
     snprintf(name, sizeof name, "%s/%s", getenv("MAPRING_DIR"), RING);
-    refuse(SYS_membarrier);
-    signal(SIGXFSZ, SIG_IGN);
-    CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = 8, .rlim_max = RLIM_INFINITY}) == 0, "no limit");
     mapring_producer_options options = {.struct_size = sizeof options, .file = case_file(), .timeout_ns = 10 * SECOND};
-    for (int round = 0; round < GIVEN_UP_ROUNDS; round++) {
-        mapring_producer *producer;
-        gate_pass(*start);
-        unlink(name);
-        CHECK_STATUS(mapring_producer_open(RING, &options, &producer), MAPRING_NO_SPACE);
-    }
+    mapring_producer *producer;
+    gate_pass(gates.start);
+    unlink(name);
+    CHECK_STATUS(mapring_producer_open(RING, &options, &producer), expected);
+    gate_open(gates.gave_up);
+    if (expected < 0)
+        return;
+    gate_pass(gates.go_on);
+    mapring_producer_close(producer);
+}
+
+static void give_up(void *unused)
+{
+    (void)unused;
+    refuse(SYS_membarrier);
+    limit_files(0);
+    for (int round = 0; round < GIVEN_UP_ROUNDS; round++)
+        come_once(MAPRING_NO_SPACE);
+}
+
+/* And comes at last. */
+static void give_up_and_come(void *unused)
+{
+    give_up(unused);
+    limit_files(RLIM_INFINITY);
+    come_once(1);
 }
 
 static mapring_ring_info stat_file(void)
@@ -143,27 +181,117 @@ static uint64_t promised(void)
     return word;
 }
 
-static void a_successor_that_gives_up(void)
+/* The producer, and who waits for the successor in another thread meanwhile. */
+static mapring_producer *predecessor;
+
+static pid_t send_for(void (*successor)(void *unused))
 {
-    struct gate start = gate_new();
-    mapring_producer *producer;
     mapring_producer_options options = {.struct_size = sizeof options, .file = case_file(), .capacity = 4096};
-    CHECK_STATUS(mapring_producer_open(RING, &options, &producer), 0);
+    CHECK_STATUS(mapring_producer_open(RING, &options, &predecessor), 0);
     if (stat_ring().fence != MAPRING_FENCE_ASYMMETRIC)
         skip("no heavy fences here");
-    pid_t child = spawn(give_up, &start);
-    for (int round = 0; round < GIVEN_UP_ROUNDS; round++) {
-        gate_open(start);
-        CHECK_STATUS(mapring_handover(producer, 30 * MS), MAPRING_TIMEOUT);
-        mapring_ring_info info = stat_file();
-        CHECK(info.epoch == 1 && info.producer_pid == (uint32_t)getpid() && !info.ended, "epoch %" PRIu64, info.epoch);
-        CHECK(info.fence == MAPRING_FENCE_ASYMMETRIC, "the mode of the other is left");
-        CHECK(promised() == 0, "the promise of the other is left");
-        publish_message(producer, (uint64_t)round, 64);
+    gates.start = gate_new();
+    gates.has_lock = gate_new();
+    gates.go_on = gate_new();
+    gates.gave_up = gate_new();
+    signal(SIGXFSZ, hold_lock);
+    return spawn(successor, NULL);
+}
+
+/* The stream is still this one's, as it was. */
+static void check_that_it_goes_on(uint64_t messages)
+{
+    mapring_ring_info info = stat_file();
+    CHECK(info.epoch == 1 && info.producer_pid == (uint32_t)getpid() && !info.ended, "epoch %" PRIu64, info.epoch);
+    CHECK(info.fence == MAPRING_FENCE_ASYMMETRIC, "the mode of the other is left");
+    CHECK(promised() == 0, "the promise of the other is left");
+    publish_message(predecessor, messages, 64);
+    CHECK(stat_file().messages == messages + 1, "%" PRIu64 " messages", stat_file().messages);
+}
+
+static void *cancel_when_it_gave_up(void *unused)
+{
+    (void)unused;
+    gate_pass(gates.has_lock);
+    gate_open(gates.go_on);
+    gate_pass(gates.gave_up);
+    CHECK_STATUS(mapring_producer_cancel(predecessor), MAPRING_OK);
+    return NULL;
+}
+
+static void *cancel_before_it_gives_up(void *unused)
+{
+    (void)unused;
+    gate_pass(gates.has_lock);
+    CHECK_STATUS(mapring_producer_cancel(predecessor), MAPRING_OK);
+    spin_ns(20 * MS);
+    gate_open(gates.go_on);
+    gate_pass(gates.gave_up);
+    return NULL;
+}
+
+static void hand_over_while(void *(*other)(void *unused), int32_t expected)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, other, NULL) == 0, "no thread");
+    gate_open(gates.start);
+    CHECK_STATUS(mapring_handover(predecessor, 30 * SECOND), expected);
+    pthread_join(thread, NULL);
+}
+
+static void a_successor_that_gives_up(void)
+{
+    pid_t child = send_for(give_up);
+    for (uint64_t round = 0; round < GIVEN_UP_ROUNDS; round++) {
+        hand_over_while(round % 2 == 0 ? cancel_when_it_gave_up : cancel_before_it_gives_up, MAPRING_CANCELLED);
+        check_that_it_goes_on(round);
     }
     join(child);
-    CHECK(stat_file().messages == GIVEN_UP_ROUNDS, "%" PRIu64 " messages", stat_file().messages);
-    mapring_producer_close(producer);
+    mapring_producer_close(predecessor);
+    unlink(case_file());
+}
+
+/* One that stands still with the lock: whose the stream is cannot be said before it goes on. */
+
+static void *cancel_alone(void *unused)
+{
+    (void)unused;
+    gate_pass(gates.has_lock);
+    CHECK_STATUS(mapring_producer_cancel(predecessor), MAPRING_OK);
+    return NULL;
+}
+
+static void *let_it_come(void *unused)
+{
+    (void)unused;
+    gate_pass(gates.gave_up);
+    return NULL;
+}
+
+static void a_successor_that_stands_still(void)
+{
+    pid_t child = send_for(give_up_and_come);
+    for (uint64_t round = 0; round < GIVEN_UP_ROUNDS; round++) {
+        if (round < 2) {
+            hand_over_while(cancel_alone, MAPRING_BUSY);
+            CHECK_STATUS(mapring_publish(predecessor, "", 0, 0, 0, 0), MAPRING_HANDED_OVER);
+            CHECK_STATUS(mapring_end(predecessor), MAPRING_HANDED_OVER);
+            CHECK_STATUS(mapring_handover(predecessor, 0), MAPRING_BUSY);
+            gate_open(gates.go_on);
+            gate_pass(gates.gave_up);
+            CHECK_STATUS(mapring_handover(predecessor, 0), MAPRING_TIMEOUT);
+        } else {
+            hand_over_while(cancel_when_it_gave_up, MAPRING_CANCELLED);
+        }
+        check_that_it_goes_on(round);
+    }
+    hand_over_while(let_it_come, MAPRING_OK);
+    CHECK_STATUS(mapring_handover(predecessor, 0), MAPRING_HANDED_OVER);
+    mapring_ring_info info = stat_file();
+    CHECK(info.epoch == 2 && info.producer_pid == (uint32_t)child, "epoch %" PRIu64, info.epoch);
+    gate_open(gates.go_on);
+    join(child);
+    mapring_producer_close(predecessor);
     unlink(case_file());
 }
 
@@ -176,6 +304,7 @@ int main(int argc, char **argv)
         {"both_refused", both_refused},
         {"one_of_three_refused", one_of_three_refused},
         {"a_successor_that_gives_up", a_successor_that_gives_up},
+        {"a_successor_that_stands_still", a_successor_that_stands_still},
     };
     return run_cases(argc, argv, cases, sizeof cases / sizeof cases[0], 120);
 }
