@@ -65,8 +65,6 @@ static int32_t take_over(struct mapring_producer *producer)
     producer->limit = producer->next;
     producer->sequence = mark.sequence;
     store64_relaxed(&stream->frontier, acted);
-    store64_relaxed(&stream->end, NO_POSITION);
-    store64_relaxed(&stream->address, 0);
     uint64_t boot_id[2];
     platform_boot_id(boot_id);
     store64_relaxed(&stream->boot_id[0], boot_id[0]);
@@ -224,13 +222,51 @@ static void begin_epoch(struct ring *ring)
     store64_relaxed(&stream->handing_over, 0);
 }
 
-/* Leaves a ring in a file as it was, when it could not get its name: nobody else has seen it meanwhile, but who hands
- * over, which goes on. */
-static void undo_take_over(struct ring *ring, uint64_t end)
+/* What the last producer left of itself, which is over with the takeover. */
+struct remains {
+    uint64_t end;
+    uint64_t address;
+};
+
+static struct remains clear_remains(struct stream *stream)
 {
-    struct stream *stream = ring->stream;
-    store64_relaxed(&stream->end, end);
-    store64_relaxed(&stream->producer_pid, 0);
+    struct remains remains = {load64_relaxed(&stream->end), load64_relaxed(&stream->address)};
+    store64_relaxed(&stream->end, NO_POSITION);
+    store64_relaxed(&stream->address, 0);
+    return remains;
+}
+
+/* Where the ring could not get its name. Who hands over goes on; and consumers that were there before, which may have
+ * seen a stream without an end for a moment, look again. */
+static void restore_remains(struct mapring_producer *producer, struct remains remains)
+{
+    struct stream *stream = producer->ring.stream;
+    store64_relaxed(&stream->end, remains.end);
+    store64_relaxed(&stream->address, remains.address);
+    wake_all(producer);
+}
+
+/* The lock is ours: after it nothing that fails is left behind but what holds whoever comes next. */
+static int32_t take_stream(struct mapring_producer *producer, uint32_t waiting, enum found found)
+{
+    struct ring *ring = &producer->ring;
+    int32_t status = start(producer, waiting);
+    if (status < 0)
+        return status;
+    /* Before the name is there: who opens by it finds a stream that goes on. */
+    struct remains remains = clear_remains(ring->stream);
+    if (found == FOUND_NOTHING)
+        begin_epoch(ring);
+    if (found != FOUND_NAME) {
+        status = ring_publish(ring);
+        if (status < 0) {
+            restore_remains(producer, remains);
+            return status;
+        }
+    }
+    if (found != FOUND_NOTHING)
+        begin_epoch(ring);
+    return MAPRING_OK;
 }
 
 /* One attempt. Who opens by the name from the moment on at which it is published finds a ring with a producer. */
@@ -241,18 +277,10 @@ static int32_t open_producer(const char *name, const struct mapring_producer_opt
     int32_t status = open_or_create(name, options, &producer->ring, &found);
     if (status < 0)
         return status;
-    uint64_t end = load64_relaxed(&producer->ring.stream->end);
-    status = start(producer, options->waiting);
-    if (status == MAPRING_OK && found == FOUND_NOTHING)
-        begin_epoch(&producer->ring);
-    if (status == MAPRING_OK && found != FOUND_NAME) {
-        status = ring_publish(&producer->ring);
-        if (status < 0)
-            undo_take_over(&producer->ring, end);
-    }
-    if (status == MAPRING_OK && found != FOUND_NOTHING)
-        begin_epoch(&producer->ring);
+    status = take_stream(producer, options->waiting, found);
     if (status < 0) {
+        /* One that leaves says so: producer_lives() goes by it. */
+        store64_relaxed(&producer->ring.stream->producer_pid, 0);
         platform_parking_close(producer->sleeper.parking);
         ring_close(&producer->ring);
         free(producer->dead_since);

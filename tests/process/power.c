@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "layout.h"
 #include "traffic.h"
 
 #define CAPACITY 8192u
@@ -82,9 +84,15 @@ static size_t file_offset(const void *address)
     return offset;
 }
 
+static bool disk_fails;
+
 int msync(void *address, size_t length, int flags)
 {
     CHECK((flags & MS_SYNC) != 0, "a flush that does not wait");
+    if (disk_fails) {
+        errno = EIO;
+        return -1;
+    }
     size_t offset = file_offset(address);
     note_flush(offset, offset + length);
     return 0;
@@ -365,8 +373,52 @@ static void any_mixture(void)
     printf("%" PRIu64 " cuts from seed %" PRIu64 " on, 20 mixtures of each\n", cuts, seed);
 }
 
+/* No power cut: both checkpoints are damaged, and the disk refuses the one that a takeover begins with. */
+static void a_takeover_that_the_disk_refuses(void)
+{
+    mapring_producer_options options = {
+        .struct_size = sizeof options, .capacity = CAPACITY, .file = case_file(), .flags = MAPRING_DURABLE};
+    mapring_producer *producer;
+    disk.path = case_file();
+    CHECK_STATUS(mapring_producer_open(RING, &options, &producer), 0);
+    mapring_consumer *consumer = open_consumer(MAPRING_FROM_OLDEST);
+    publish_message(producer, 0, MAX);
+    CHECK_STATUS(mapring_end(producer), MAPRING_OK);
+    mapring_producer_close(producer);
+    static const uint8_t nothing[sizeof(struct checkpoint[2])];
+    int fd = open(case_file(), O_WRONLY);
+    CHECK(pwrite(fd, nothing, sizeof nothing, (off_t)(STREAM_OFFSET + offsetof(struct stream, checkpoints))) ==
+              (ssize_t)sizeof nothing,
+          "%s: %s", case_file(), strerror(errno));
+    close(fd);
+
+    mapring_message message;
+    CHECK_STATUS(mapring_read(consumer, &message, 1, 0), 1);
+    CHECK_STATUS(mapring_release(consumer, 1), MAPRING_OK);
+    disk_fails = true;
+    for (int round = 0; round < 2; round++) {
+        CHECK_STATUS(mapring_producer_open(RING, &options, &producer), MAPRING_SYSTEM_ERROR);
+        mapring_ring_info info = stat_ring();
+        CHECK(info.ended == 1, "the end is lost");
+        CHECK(info.producer_pid == 0, "it has not said that it left");
+        CHECK(info.epoch == 1, "epoch %" PRIu64, info.epoch);
+        CHECK_STATUS(mapring_read(consumer, &message, 1, 10 * SECOND), MAPRING_STREAM_ENDED);
+    }
+    disk_fails = false;
+    CHECK_STATUS(mapring_producer_open(RING, &options, &producer), 1);
+    publish_message(producer, 1, MAX);
+    CHECK_STATUS(mapring_read(consumer, &message, 1, 0), 1);
+    check_message(&message, 1, MAX);
+    mapring_consumer_close(consumer);
+    mapring_producer_close(producer);
+    unlink(case_file());
+}
+
 int main(int argc, char **argv)
 {
-    static const struct test_case cases[] = {{"any_mixture", any_mixture}};
+    static const struct test_case cases[] = {
+        {"any_mixture", any_mixture},
+        {"a_takeover_that_the_disk_refuses", a_takeover_that_the_disk_refuses},
+    };
     return run_cases(argc, argv, cases, sizeof cases / sizeof cases[0], 60);
 }
