@@ -86,16 +86,27 @@ uint32_t reclaim_dead(struct mapring_producer *producer)
     return count;
 }
 
+/* Also who finds its place again, after it was let go or under its name, and stands still or died: slot_announce() sees
+ * it. A state of 0 may become a member's. */
+static bool may_be_let_go(uint64_t state)
+{
+    uint64_t kind = state & SLOT_KIND_MASK;
+    return (state & SLOT_LET_GO) == 0 && (kind == MAPRING_RELIABLE || (kind == 0 && state != 0));
+}
+
 uint32_t let_go_slow(struct mapring_producer *producer, uint64_t end)
 {
     struct ring *ring = &producer->ring;
+    uint64_t capacity = ring->geometry.capacity;
     bool evict = ring->geometry.slow_policy == MAPRING_SLOW_EVICT;
     uint32_t count = 0;
     for (uint32_t i = 0; i < ring->geometry.slot_count; i++) {
         struct slot *slot = &ring->readers->slots[i];
         uint64_t state = load64_relaxed(&slot->state);
-        if ((state & SLOT_KIND_MASK) != MAPRING_RELIABLE || (state & SLOT_LET_GO) != 0 ||
-            load64_relaxed(&slot->cursor) >= overwritten_below(end, ring->geometry.capacity))
+        uint64_t cursor = load64_relaxed(&slot->cursor);
+        /* Below what was acted on it does not count: one that comes back has not found out yet. */
+        if (!may_be_let_go(state) || cursor < overwritten_below(producer->acted, capacity) ||
+            cursor >= overwritten_below(end, capacity))
             continue;
         uint64_t kind = evict ? MAPRING_RELIABLE : MAPRING_LOSSY;
         /* Its owner may change the state, and is then not slow. */

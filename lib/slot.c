@@ -124,9 +124,17 @@ void slot_announce(struct slot *slot, uint64_t kind_and_flags)
     store64_relaxed(&slot->start, self.start);
     uint64_t taken = load64_relaxed(&slot->taken) + 1;
     store64_relaxed(&slot->taken, taken);
-    uint64_t state = (uint64_t)self.pid << SLOT_PID_SHIFT | (taken << SLOT_COUNT_SHIFT & SLOT_COUNT_MASK);
-    /* Pairs with the acquire loads in consumers_fence() and is_orphaned(). */
-    store64_release(&slot->state, state | kind_and_flags);
+    uint64_t own = (uint64_t)self.pid << SLOT_PID_SHIFT | (taken << SLOT_COUNT_SHIFT & SLOT_COUNT_MASK);
+    uint64_t state, announced;
+    do {
+        state = load64_relaxed(&slot->state);
+        announced = own | kind_and_flags;
+        /* Who was let go while it looked for its place is told so like any other. */
+        if ((state & SLOT_LET_GO) != 0)
+            announced = (announced & ~SLOT_KIND_MASK) | (state & (SLOT_KIND_MASK | SLOT_LET_GO));
+        /* Pairs with the acquire loads in consumers_fence() and is_orphaned(). Fails only if the producer lets go of
+         * the slot. */
+    } while (!compare_and_swap64(&slot->state, state, announced));
 }
 
 void slot_leave(struct ring *ring, uint32_t number, bool kept)

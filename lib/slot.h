@@ -40,7 +40,8 @@ static inline void slot_tell_waiting(struct slot *slot, uint32_t waiting, uint32
     store64_relaxed(&slot->waiting, waiting | (uint64_t)method << SLOT_METHOD_SHIFT);
 }
 
-/* Says who holds the slot: kind and SLOT_* flags. Name and group are stored before. */
+/* Says who holds the slot: kind and SLOT_* flags. Name and group are stored before. If the producer let go of it in the
+ * meantime, that stays. */
 void slot_announce(struct slot *slot, uint64_t kind_and_flags);
 
 /* Gives the slot up. If it is `kept`, its place stays for who comes later under its name, or inherits it. */

@@ -107,10 +107,9 @@ int32_t mapring_rejoin(mapring_consumer *consumer)
     if (slot_counts(slot))
         return MAPRING_INVALID_ARGUMENT;
     forget_unreleased(consumer);
-    consumer->evicted = false;
-    consumer->notice = MAPRING_OK;
-    consumer->kind = MAPRING_RELIABLE;
-    struct mark mark = {position_of(consumer), consumer->sequence, 0};
+    const struct mark from = {position_of(consumer), consumer->sequence, 0};
+    struct mark mark = from;
+    uint64_t let_go = load64_relaxed(&slot->state) & (SLOT_KIND_MASK | SLOT_LET_GO);
 
     /* From here on the cursor counts; the old one should not. It says nothing of our reads, which counted only if
      * is_lapped() said so. Before the fence in slot_place_at(); and without a kind, as a joiner's, until it has its
@@ -120,14 +119,21 @@ int32_t mapring_rejoin(mapring_consumer *consumer)
     bool intact = slot_place_at(ring, consumer->slot, mark);
     if (!intact) {
         int32_t status = slot_place(ring, consumer->slot, (struct start){OLDEST, 0}, &mark);
-        if (status < 0)
+        if (status < 0) {
+            /* As it was: what it stores from here on does not count. Others change no other bits. */
+            store64_relaxed(&slot->state, load64_relaxed(&slot->state) | let_go);
+            slot_tell(slot, from);
             return status;
-        consumer->lost_messages += mark.sequence - consumer->sequence;
-        consumer->lost_bytes += mark.position - position_of(consumer);
+        }
+        consumer->lost_messages += mark.sequence - from.sequence;
+        consumer->lost_bytes += mark.position - from.position;
         store64_relaxed(&slot->lost, consumer->lost_messages);
     }
     uint64_t flags = (consumer->fences ? SLOT_FENCES : 0) | (consumer->named ? SLOT_NAMED : 0);
     slot_announce(slot, MAPRING_RELIABLE | flags);
+    consumer->evicted = false;
+    consumer->notice = MAPRING_OK;
+    consumer->kind = MAPRING_RELIABLE;
     consumer->lapses = 0;
     move_to(consumer, mark.position);
     consumer->sequence = mark.sequence;

@@ -536,3 +536,85 @@ Test(streams, a_heritage_in_the_past)
     mapring_consumer_close(member);
     close_ends(&ends);
 }
+
+/* A ring whose producer does not wait for the slow, and a consumer with a name that it let go. */
+static struct ends open_evicted(struct segment_view *view)
+{
+    struct ends ends = {0};
+    unique_name(ends.name);
+    mapring_producer_options options = {
+        .struct_size = sizeof options, .capacity = 4096, .slow_policy = MAPRING_SLOW_EVICT};
+    cr_assert_status(mapring_producer_open(ends.name, &options, &ends.producer), MAPRING_OK);
+    mapring_consumer_options consumer_options = {.struct_size = sizeof consumer_options, .own_name = "n"};
+    cr_assert_status(mapring_consumer_open(ends.name, &consumer_options, &ends.consumer), MAPRING_OK);
+    char path[512];
+    path_of_name(path, ends.name);
+    *view = view_segment(path);
+    for (uint64_t i = 0; i < 300; i++)
+        put(&ends, 40, i);
+    mapring_message message;
+    cr_assert_status(mapring_read(ends.consumer, &message, 1, 0), MAPRING_EVICTED);
+    cr_assert_eq(stat_of(ends.name).evictions, 1);
+    return ends;
+}
+
+/* An index that says nothing: who rejoins is where it was before, holds nobody up, and may try again. */
+Test(streams, a_rejoin_that_finds_no_place)
+{
+    struct segment_view view;
+    struct ends ends = open_evicted(&view);
+    struct index_entry index[STRIDE_COUNT];
+    memcpy(index, view.stream->index, sizeof index);
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < STRIDE_COUNT; i++)
+            view.stream->index[i].position.word = NO_POSITION;
+        cr_assert_status(mapring_rejoin(ends.consumer), MAPRING_CORRUPT);
+        memcpy(view.stream->index, index, sizeof index);
+        mapring_message message;
+        cr_assert_status(mapring_read(ends.consumer, &message, 1, 0), MAPRING_EVICTED);
+    }
+    cr_assert_eq(stat_of(ends.name).evictions, 1);
+    cr_assert_status(mapring_rejoin(ends.consumer), MAPRING_OK);
+    uint64_t next = stat_of(ends.name).messages;
+    mapring_message messages[300];
+    int32_t count = read_all(ends.consumer, messages, 300);
+    cr_assert_gt(count, 10);
+    cr_assert_eq(messages[count - 1].sequence, next - 1);
+    cr_assert_status(mapring_release(ends.consumer, (uint32_t)count), MAPRING_OK);
+    unview_segment(&view);
+    close_ends(&ends);
+}
+
+/* Fills the ring again: what is in the way is let go. */
+static void expect_eviction(struct ends *ends)
+{
+    uint64_t evictions = stat_of(ends->name).evictions;
+    for (uint64_t i = 0; i < 300; i++)
+        put(ends, 40, i);
+    cr_assert_eq(stat_of(ends->name).evictions, evictions + 1);
+}
+
+/* One that stands still, or died, while it finds its place again is let go like any other. */
+Test(streams, a_consumer_that_stops_while_it_finds_its_place)
+{
+    struct segment_view view;
+    struct ends ends = open_evicted(&view);
+    mapring_message message;
+    for (int round = 0; round < 3; round++) {
+        cr_assert_status(mapring_rejoin(ends.consumer), MAPRING_OK);
+        view.readers->slots[0].state.word &= ~SLOT_KIND_MASK;
+        expect_eviction(&ends);
+        cr_assert_status(mapring_read(ends.consumer, &message, 1, 0), MAPRING_EVICTED);
+        cr_assert_status(mapring_rejoin(ends.consumer), MAPRING_OK);
+        mapring_consumer_close(ends.consumer);
+        view.readers->slots[0].state.word = SLOT_NAMED;
+        expect_eviction(&ends);
+        mapring_consumer_options options = {.struct_size = sizeof options, .own_name = "n"};
+        cr_assert_status(mapring_consumer_open(ends.name, &options, &ends.consumer), MAPRING_RESUMED);
+        cr_assert_status(mapring_read(ends.consumer, &message, 1, 0), MAPRING_LAPPED);
+        expect_eviction(&ends);
+        cr_assert_status(mapring_read(ends.consumer, &message, 1, 0), MAPRING_EVICTED);
+    }
+    unview_segment(&view);
+    close_ends(&ends);
+}

@@ -93,7 +93,7 @@ const struct mutant mutants[] = {
     {"check.c", "gather_groups", "load64_acquire(&ring->readers->groups[i].mark)", MUTATE_RELAX, "take()", "check, group", NULL},
     {"check.c", "gather_groups", "load64_acquire(&ring->readers->groups_used)", MUTATE_RELAX, "group_join()", "check, new group", NULL},
     {"group.c", "group_join", "fence_release()", MUTATE_RELAX, "gather_groups()", "check, new group", NULL},
-    {"watch.c", "mapring_rejoin", "and64(&slot->state", MUTATE_OMIT, "look_at_cursors()", "evicted", NULL},
+    {"watch.c", "mapring_rejoin", "and64(&slot->state", MUTATE_OMIT, "look_at_cursors()", "evicted, is back", NULL},
 
     /* Groups. */
     {"group.c", "take", "compare_and_swap64(&group->mark", MUTATE_NO_RELEASE, "take(), look_at_cursors()", "group of two, strides", NULL},
@@ -117,7 +117,7 @@ const struct mutant mutants[] = {
     {"registry.c", "group_drop", "and64(", MUTATE_OMIT, "look_at_cursors()", "group, abandoned", NULL},
 
     /* Who continues for the dead. */
-    {"slot.c", "slot_announce", "store64_release(", MUTATE_RELAX, "consumers_fence(), is_orphaned()", "slot of another process", NULL},
+    {"slot.c", "slot_announce", "compare_and_swap64(", MUTATE_NO_RELEASE, "consumers_fence(), is_orphaned()", "slot of another process", NULL},
     {"life.c", "is_orphaned", "load64_acquire(", MUTATE_RELAX, "slot_announce()", "slot of another process", NULL},
     {"reclaim.c", "reclaim_slot", "compare_and_swap64(", MUTATE_OMIT, "resume()", "named, waited for", NULL},
     {"consumer_open.c", "resume", "compare_and_swap64(", MUTATE_OMIT, "reclaim_slot()", "named, comes back, gone", NULL},

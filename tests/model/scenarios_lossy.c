@@ -78,6 +78,11 @@ static void publish_two(void)
     publish_on(16);
 }
 
+static void overwrite_long(void)
+{
+    publish_on(1016);
+}
+
 static void overwrite_with_zero(void)
 {
     publish_on(over_header[0]);
@@ -236,6 +241,30 @@ static void publish_another(void)
     must_publish(published, 8, 0);
 }
 
+/* It was let go, and knows it. */
+static void evicted_setup(void)
+{
+    evict_setup();
+    model_act_as(PRODUCER);
+    publish_on(over_header[0]);
+    model_act_as(CONSUMER);
+    if (look_in_place(0) != MAPRING_EVICTED)
+        model_fail("it was not let go");
+    model_act_as(PRODUCER);
+}
+
+/* One with a name left its place. */
+#define NAMED ((mapring_consumer_options){.start = MAPRING_FROM_OLDEST, .own_name = "n"})
+
+static void left_setup(void)
+{
+    setup_with_policy(MAPRING_SLOW_EVICT);
+    model_act_as(CONSUMER);
+    must(open_consumer_as(NAMED), "attaching");
+    mapring_consumer_close(consumers[CONSUMER]);
+    publish_lap();
+}
+
 static void evict_asleep_setup(void)
 {
     evict_setup();
@@ -293,6 +322,28 @@ static void look_and_rejoin(void)
 static void join_and_look(void)
 {
     must(open_consumer(MAPRING_FROM_OLDEST), "joining");
+    expected[CONSUMER] = progress().sequence;
+    look_and_rejoin();
+}
+
+static void rejoin(void)
+{
+    uint64_t lost = progress().lost_messages;
+    must(mapring_rejoin(consumers[CONSUMER]), "rejoining");
+    count_losses(lost);
+}
+
+static void rejoin_and_read(void)
+{
+    rejoin();
+    if (look_in_place(0) != 1)
+        model_fail("nobody let it go again, and it does not read on");
+}
+
+static void come_back_and_look(void)
+{
+    if (open_consumer_as(NAMED) != MAPRING_RESUMED)
+        model_fail("it is not known");
     expected[CONSUMER] = progress().sequence;
     look_and_rejoin();
 }
@@ -367,6 +418,12 @@ const struct model_program lossy_scenarios[] = {
         overwrite_with_zero, join_and_look, joiner_may_be_let_go_setup, NULL),
     TWO("evicted", "Who is evicted is told so, gets nothing torn as whole, and counts what it lost when it rejoins.",
         overwrite_with_payload, look_and_rejoin, evict_setup, rest_is_accounted_for),
+    TWO("evicted, is back", "Who rejoins is waited for, and reads on.", NULL, rejoin_and_read, evicted_setup,
+        rest_is_accounted_for),
+    TWO("evicted, rejoins", "Who is let go while it rejoins is told so, and may rejoin.", overwrite_long, rejoin,
+        evicted_setup, rest_is_accounted_for),
+    TWO("evicted, comes back", "The same of one that comes back under its name.", overwrite_with_payload,
+        come_back_and_look, left_setup, rest_is_accounted_for),
     TWO("evicted, waited for", "A producer that may evict does not wait for ever.", publish_another, NULL, evict_setup,
         NULL),
     {
