@@ -172,8 +172,8 @@ MAPRING_API int32_t mapring_progress(mapring_consumer *consumer, mapring_consume
  * Makes a consumer reliable again that was evicted or demoted: it continues where it was if that is still there, and
  * else with the oldest message retained; what it lost is counted. What it had read in place is released.
  *
- * Returns MAPRING_OK; MAPRING_CORRUPT (it stays as it is); MAPRING_INVALID_ARGUMENT for a consumer that was neither. Does
- * not block.
+ * Returns MAPRING_OK; MAPRING_CORRUPT (it stays as it is); MAPRING_INVALID_ARGUMENT for a consumer that was neither.
+ * Does not block.
  */
 MAPRING_API int32_t mapring_rejoin(mapring_consumer *consumer);
 

@@ -77,7 +77,7 @@ typedef struct mapring_consumer_info {
     uint32_t slot;
     uint32_t pid;
     uint32_t alive;
-    uint32_t kind;         /* MAPRING_RELIABLE, MAPRING_LOSSY, MAPRING_MEMBER */
+    uint32_t kind;         /* MAPRING_RELIABLE, MAPRING_LOSSY, MAPRING_MEMBER; 0: it is finding its place */
     uint64_t position;     /* everything before it was released, in bytes; of a member without messages: the newest */
     uint64_t lag_bytes;    /* from there to the newest message */
     uint64_t lag_messages; /* the same in messages */
