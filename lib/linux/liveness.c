@@ -22,19 +22,31 @@ static struct flock lock_of(uint32_t number, short type)
     };
 }
 
-/* A system without locks of this kind calls the wish for one invalid. That they are held is always EAGAIN on Linux:
- * EACCES says that a policy refuses. */
+/* A system without locks of this kind calls the wish for one invalid. */
 static int32_t status_of_lock(int error)
 {
     return error == EINVAL ? MAPRING_UNSUPPORTED : linux_status(error);
 }
 
+/* How often a lock may be given up between a try and a look at it. */
+#define TRIES 5
+
 int32_t platform_lock(struct platform_segment *segment, uint32_t number)
 {
-    struct flock lock = lock_of(number, F_WRLCK);
-    if (fcntl(segment->data_fd, F_OFD_SETLK, &lock) == 0)
-        return 1;
-    return errno == EAGAIN ? 0 : status_of_lock(errno);
+    for (int tries = 1;; tries++) {
+        struct flock lock = lock_of(number, F_WRLCK);
+        if (fcntl(segment->data_fd, F_OFD_SETLK, &lock) == 0)
+            return 1;
+        int error = errno;
+        if (error == EAGAIN)
+            return 0;
+        /* EACCES says that a policy refuses. POSIX allows it for a lock that is held as well, and a file system may
+         * answer so; Linux itself does not. */
+        if (error == EACCES && platform_lock_held(segment, number) == 1)
+            return 0;
+        if (error != EACCES || tries == TRIES)
+            return status_of_lock(error);
+    }
 }
 
 int32_t linux_unlock(struct platform_segment *segment, uint32_t number)

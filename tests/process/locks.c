@@ -276,6 +276,33 @@ static void who_waits_is_told_that_the_producer_left(void)
     join(child);
 }
 
+/* Some file systems refuse a lock that is held as a policy refuses any. */
+static void wait_for_what_is_held(void *unlock)
+{
+    mapring_mutex *mutex;
+    CHECK(mapring_mutex_open("mutex", NULL, &mutex) >= 0, "no mutex");
+    enter_sandbox();
+    CHECK_STATUS(mapring_mutex_lock(mutex, 50 * MS), MAPRING_TIMEOUT);
+    gate_open(*(struct gate *)unlock);
+    CHECK_STATUS(mapring_mutex_lock(mutex, 10 * SECOND), MAPRING_PERMISSION);
+    mapring_mutex_close(mutex);
+}
+
+static void who_waits_for_a_lock_is_told_that_it_is_held(void)
+{
+    sandbox.what = PARTS;
+    sandbox.error = EACCES;
+    struct gate unlock = gate_new();
+    mapring_mutex *mutex;
+    CHECK(mapring_mutex_open("mutex", NULL, &mutex) >= 0, "no mutex");
+    CHECK_STATUS(mapring_mutex_lock(mutex, 0), MAPRING_OK);
+    pid_t child = spawn(wait_for_what_is_held, &unlock);
+    gate_pass(unlock);
+    CHECK_STATUS(mapring_mutex_unlock(mutex), MAPRING_OK);
+    join(child);
+    mapring_mutex_close(mutex);
+}
+
 static void run_as(enum refused what, int error, int32_t status, void (*run)(void))
 {
     sandbox.what = what;
@@ -314,6 +341,7 @@ int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         EVERY_WAY(NAMED){"who_waits_is_told_that_the_producer_left", who_waits_is_told_that_the_producer_left},
+        {"who_waits_for_a_lock_is_told_that_it_is_held", who_waits_for_a_lock_is_told_that_it_is_held},
     };
     return run_cases(argc, argv, cases, sizeof cases / sizeof cases[0], 30);
 }
