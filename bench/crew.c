@@ -167,6 +167,7 @@ static bool hear(struct crew *crew, unsigned member, struct answer *answer)
 static bool hear_all(struct crew *crew, unsigned workers, struct answer *answers)
 {
     struct pollfd links[MEMBERS_MAX];
+    bool heard[MEMBERS_MAX] = {false};
     unsigned missing = workers;
     int waited_ms = 0;
     for (unsigned i = 0; i < crew->members; i++)
@@ -182,10 +183,11 @@ static bool hear_all(struct crew *crew, unsigned workers, struct answer *answers
         for (unsigned i = 0; i < crew->members && ready > 0; i++) {
             if (links[i].revents == 0)
                 continue;
+            /* One that has answered is listened to all the same: others may wait in vain for one that died. */
             if (!hear(crew, i, &answers[i]))
                 return false;
-            links[i].fd = -1;
-            missing--;
+            missing -= !heard[i];
+            heard[i] = true;
         }
     }
     return true;
