@@ -9,7 +9,7 @@
 #define RIGHT 20.0
 #define TOP 14.0
 #define BOTTOM 46.0
-#define COLOURS 12u
+#define COLOURS 14u
 
 /* From values to places on the sheet. */
 struct scale {
